@@ -1,1 +1,5 @@
-//! proxy
+//! The door-keeper: intercept, identify, judge, answer, account.
+//!
+//! Read in packet order: [`intercept`] yields an [`arrival`], [`connection`] tells its story,
+//! [`world`] is what is known at this moment ([`identify`] says who, [`judge`] asks the law),
+//! [`answer`] relays or resets, [`account`] writes it down. [`run`] joins the rooms.
