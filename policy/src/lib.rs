@@ -14,6 +14,7 @@ pub mod flow;
 pub mod labels;
 pub mod object;
 pub mod peer;
+pub mod reference;
 mod rule_set;
 pub mod selector;
 pub mod spec;
