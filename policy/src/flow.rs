@@ -17,6 +17,9 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// Both, in a fixed order.
+    pub const BOTH: [Self; 2] = [Self::Ingress, Self::Egress];
+
     /// The word used in output: `ingress` or `egress`.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -24,6 +27,11 @@ impl Direction {
             Self::Ingress => "ingress",
             Self::Egress => "egress",
         }
+    }
+
+    /// Its place in a pair of things kept per direction.
+    pub(crate) const fn index(self) -> usize {
+        self as usize
     }
 }
 
@@ -41,6 +49,11 @@ pub enum Protocol {
 impl Protocol {
     /// Every protocol, in a fixed order.
     pub const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Sctp];
+
+    /// Its place in [`Protocol::ALL`].
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
 
     /// Kubernetes' spelling: `TCP`, `UDP`, `SCTP`.
     #[must_use]

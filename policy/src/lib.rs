@@ -8,6 +8,9 @@
 //! optimised, against which the tests hold it.
 
 pub mod cidr;
+pub mod compile;
+pub mod compiled;
+pub mod decide;
 pub mod diagnostic;
 pub mod explain;
 pub mod flow;
@@ -16,6 +19,7 @@ pub mod object;
 pub mod peer;
 pub mod reference;
 mod rule_set;
+mod segments;
 pub mod selector;
 pub mod spec;
 pub mod verdict;

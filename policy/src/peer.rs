@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::flow::Protocol;
 use crate::labels::Labels;
 use crate::object::{NamedPort, Pod};
 use crate::rule_set::RuleSet;
@@ -40,7 +41,8 @@ impl Identity {
 /// Which rules of one table have a selector peer that picks one identity.
 ///
 /// Made by [`Table::matching`](crate::compiled::Table::matching), once per table and identity; a
-/// decision only intersects it.
+/// decision only intersects it. Asked of a table of another generation it counts as
+/// [`Peer::Unknown`].
 #[derive(Clone, Debug)]
 pub struct MatchingRules {
     pub(crate) generation: u64,
@@ -51,12 +53,22 @@ pub struct MatchingRules {
 /// One direction's part of [`MatchingRules`].
 #[derive(Clone, Debug)]
 pub(crate) struct SideMatch {
-    /// Some selector peer picks the identity.
+    /// Some selector peer of the rule picks the identity.
     pub(crate) yes: RuleSet,
     /// Perhaps: it depends on namespace labels that are not known.
     pub(crate) maybe: RuleSet,
     /// Egress only: rules whose named port is, in this peer, that protocol and number (S52). Sorted.
-    pub(crate) named: Vec<((crate::flow::Protocol, u16), RuleSet)>,
+    pub(crate) named: Vec<((Protocol, u16), RuleSet)>,
+}
+
+impl SideMatch {
+    /// The rules whose named port is, in this peer, `port` of `protocol`.
+    pub(crate) fn named(&self, protocol: Protocol, port: u16) -> Option<&RuleSet> {
+        let place = self
+            .named
+            .binary_search_by(|(have, _)| have.cmp(&(protocol, port)));
+        place.ok().map(|at| &self.named[at].1)
+    }
 }
 
 impl MatchingRules {

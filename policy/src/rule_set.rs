@@ -13,21 +13,9 @@ impl RuleSet {
         Self(vec![0; rules.div_ceil(64)].into_boxed_slice())
     }
 
-    /// Adds rule `index`.
+    /// Adds rule `index`, which must be below the set's width.
     pub(crate) fn insert(&mut self, index: usize) {
         self.0[index / 64] |= 1 << (index % 64);
-    }
-
-    /// Takes rule `index` out.
-    pub(crate) fn remove(&mut self, index: usize) {
-        self.0[index / 64] &= !(1 << (index % 64));
-    }
-
-    /// Whether rule `index` is in.
-    pub(crate) fn contains(&self, index: usize) -> bool {
-        self.0
-            .get(index / 64)
-            .is_some_and(|word| word >> (index % 64) & 1 == 1)
     }
 
     /// The `at`-th 64 rules, zero beyond the width.
@@ -35,13 +23,15 @@ impl RuleSet {
         self.0.get(at).copied().unwrap_or(0)
     }
 
-    /// How many words the set has.
-    pub(crate) fn words(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Bytes held beside the value itself.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.0.len() * 8
+    /// The same set; an empty one gives its memory back.
+    pub(crate) fn trimmed(self) -> Self {
+        if self.0.iter().all(|word| *word == 0) {
+            Self::empty(0)
+        } else {
+            self
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;
