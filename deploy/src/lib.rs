@@ -1,1 +1,40 @@
-//! deploy
+//! How podwall gets in front of a pod: the netfilter rules of mode `redirect`.
+//!
+//! The paved path is [`install`], [`check`] and [`remove`]; [`rules`] gives the wanted text
+//! without touching anything. They all work in the network namespace of the calling thread.
+//!
+//! ```text
+//! Wanted -> rules (pure) ---------------+
+//! iptables-save -> dump (pure) -> plan (pure) -> steps -> iptables-restore
+//!                       |                                     |
+//!                       +-> foreign (pure): refuse            +-> save again -> compare (pure)
+//! ```
+//!
+//! May enter: ports, node addresses, what `iptables-save` prints. Deliberately absent: command
+//! line parsing, the proxy, Kubernetes. The rooms `backend` and `redirect` run programs; every
+//! other room is pure.
+
+mod addresses;
+mod backend;
+mod compare;
+mod dump;
+mod error;
+mod foreign;
+mod gateways;
+mod plan;
+mod redirect;
+mod rules;
+mod wanted;
+
+pub use addresses::own_addresses;
+pub use backend::{Attempt, Backend, Obstacle};
+pub use compare::Difference;
+pub use error::{Fault, RedirectError};
+pub use foreign::ForeignRule;
+pub use gateways::gateways;
+pub use plan::{Step, Table};
+pub use redirect::{
+    Plan, Removed, Report, check, install, install_with, plan, remove, remove_plan,
+};
+pub use rules::rules;
+pub use wanted::{Family, Wanted, refuse_host_network};

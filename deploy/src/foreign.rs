@@ -1,0 +1,113 @@
+//! Rules of others that would take inbound packets before ours see them.
+//!
+//! May enter: parsed dumps. Deliberately absent: programs, judging rules that come after ours.
+//!
+//! Rules that `nft` made in tables of its own do not show in the save programs, so they are not
+//! seen here. They cannot open the pod: our filter rules accept only what our own redirect, or
+//! one to the relay's port, has turned.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::backend::Backend;
+use crate::dump::{Dump, Rule, TableDump};
+use crate::plan::is_ours;
+use crate::wanted::Family;
+
+/// A rule of others ahead of ours that rewrites or takes inbound packets.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ForeignRule {
+    /// The back end that holds it.
+    pub backend: Backend,
+    /// The family of its table.
+    pub family: Family,
+    /// Its table: `nat` or `mangle`.
+    pub table: &'static str,
+    /// The rule, as the save program prints it.
+    pub rule: String,
+}
+
+impl fmt::Display for ForeignRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            backend,
+            family,
+            table,
+            rule,
+        } = self;
+        write!(
+            f,
+            "foreign rule in {table} ({family}, back end {backend}): {rule}"
+        )
+    }
+}
+
+/// The targets of table nat that give a packet another destination.
+const REWRITING: &[&str] = &["REDIRECT", "DNAT", "NETMAP"];
+
+/// Lists the foreign rules of one dump, in the order of their chains.
+///
+/// In nat PREROUTING these are the rewriting rules ahead of our jump, or all of them where our
+/// jump is not there: they came first. In mangle PREROUTING it is any TPROXY, because mangle
+/// always comes before nat. A jump counts if its chain, or one that it leads to, holds such a
+/// rule; both are named.
+pub(crate) fn foreign(backend: Backend, family: Family, dump: &Dump) -> Vec<ForeignRule> {
+    let mut found = Vec::new();
+    for (table, targets) in [("nat", REWRITING), ("mangle", &["TPROXY"])] {
+        let mut walk = Walk {
+            dump: dump.table(table),
+            targets,
+            seen: BTreeMap::new(),
+        };
+        let rules = walk.dump.chain("PREROUTING").unwrap_or_default();
+        let ours = rules
+            .iter()
+            .position(|rule| rule.target().is_some_and(is_ours));
+        let ahead = rules.get(..ours.unwrap_or(rules.len())).unwrap_or_default();
+        for rule in walk.taking(if table == "nat" { ahead } else { rules }) {
+            found.push(ForeignRule {
+                backend,
+                family,
+                table,
+                rule: rule.line(),
+            });
+        }
+    }
+    found
+}
+
+/// A walk along jumps; each chain is entered once, so it ends whatever the jumps say.
+struct Walk<'a> {
+    dump: &'a TableDump,
+    targets: &'a [&'a str],
+    /// The chains entered so far, and whether each holds such a rule.
+    seen: BTreeMap<&'a str, bool>,
+}
+
+impl<'a> Walk<'a> {
+    /// The rules among `rules` with one of the targets, and the jumps that lead to such rules,
+    /// each followed by what it leads to where that was not named before.
+    fn taking(&mut self, rules: &'a [Rule]) -> Vec<&'a Rule> {
+        let mut found = Vec::new();
+        for rule in rules {
+            let Some(target) = rule.target().filter(|target| !is_ours(target)) else {
+                continue;
+            };
+            if self.targets.contains(&target) {
+                found.push(rule);
+            } else if let Some(&taking) = self.seen.get(target) {
+                found.extend(taking.then_some(rule));
+            } else if let Some(chain) = self.dump.chain(target) {
+                self.seen.insert(target, false);
+                let inner = self.taking(chain);
+                self.seen.insert(target, !inner.is_empty());
+                found.extend((!inner.is_empty()).then_some(rule));
+                found.extend(inner);
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests;

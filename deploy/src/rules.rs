@@ -1,0 +1,189 @@
+//! The wanted content of the tables, as text.
+//!
+//! May enter: [`Wanted`] and a [`Family`]. Deliberately absent: what is installed now, programs.
+//!
+//! Table `filter` refuses: whatever reaches INPUT and was not let in by one of its accepts is
+//! reset (TCP) or dropped (UDP, SCTP), whatever conntrack says of it. Other protocols are not
+//! touched. Table `nat` opens: it turns every TCP connection towards the relay. So `filter`
+//! without `nat` is a closed pod.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use crate::plan::Table;
+use crate::wanted::{Family, Wanted};
+
+/// Every chain of podwall begins like this, and nobody else's may.
+pub(crate) const PREFIX: &str = "PODWALL_";
+
+/// The unhooked chain with which a back end is tried.
+pub(crate) const PROBE: &str = "PODWALL_PROBE";
+
+/// One of our chains with its rules, each without `-A CHAIN`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Chain {
+    pub(crate) name: &'static str,
+    pub(crate) rules: Vec<String>,
+}
+
+/// A rule that must be the first of a base chain and leads into one of ours.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Hook {
+    pub(crate) base: &'static str,
+    pub(crate) rule: String,
+}
+
+/// What one table shall hold.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Content {
+    pub(crate) chains: Vec<Chain>,
+    pub(crate) hooks: Vec<Hook>,
+}
+
+/// What `table` of `family` shall hold.
+pub(crate) fn content(wanted: &Wanted, family: Family, table: Table) -> Content {
+    match table {
+        Table::Filter => filter(wanted, family),
+        Table::Nat => nat(wanted, family),
+    }
+}
+
+fn filter(wanted: &Wanted, family: Family) -> Content {
+    let (icmp, loopback) = match family {
+        Family::Ipv4 => ("icmp", "127.0.0.0/8"),
+        Family::Ipv6 => ("ipv6-icmp", "::1/128"),
+    };
+    let mut input = vec![
+        "-i lo -j ACCEPT".to_owned(),
+        // An own or loopback source that did not come from lo is forged. addrtype asks the
+        // routing table per packet, so it also knows addresses that were added later.
+        "! -i lo -m addrtype --src-type LOCAL -j PODWALL_SPOOFED".to_owned(),
+        format!("-s {loopback} ! -i lo -j PODWALL_SPOOFED"),
+        format!("-p {icmp} -j ACCEPT"),
+    ];
+    input.extend(
+        wanted
+            .nodes(family)
+            .map(|node| format!("-s {} -j ACCEPT", host(node))),
+    );
+    input.extend([
+        "-m conntrack --ctstate ESTABLISHED -j ACCEPT".to_owned(),
+        format!(
+            "-p tcp -m tcp --dport {} -m conntrack --ctstate DNAT -j ACCEPT",
+            wanted.listen_port
+        ),
+        "-p tcp -j REJECT --reject-with tcp-reset".to_owned(),
+        "-p udp -j DROP".to_owned(),
+        "-p sctp -j DROP".to_owned(),
+    ]);
+    Content {
+        chains: vec![
+            Chain {
+                name: "PODWALL_SPOOFED",
+                rules: vec!["-j DROP".to_owned()],
+            },
+            Chain {
+                name: "PODWALL_INPUT",
+                rules: input,
+            },
+        ],
+        hooks: vec![Hook {
+            base: "INPUT",
+            rule: "-j PODWALL_INPUT".to_owned(),
+        }],
+    }
+}
+
+fn nat(wanted: &Wanted, family: Family) -> Content {
+    let to_relay = format!("-j REDIRECT --to-ports {}", wanted.listen_port);
+    let loopback = match family {
+        Family::Ipv4 => "127.0.0.1/32",
+        Family::Ipv6 => "::1/128",
+    };
+    let mut redirect: Vec<String> = wanted
+        .nodes(family)
+        .map(|node| format!("-s {} -j RETURN", host(node)))
+        .collect();
+    redirect.push(format!("-p tcp {to_relay}"));
+    let canary = format!(
+        "-d {loopback} -o lo -p tcp -m tcp --dport {} {to_relay}",
+        wanted.canary_port
+    );
+    Content {
+        // The canary is last: whoever meets it knows that everything before it was committed.
+        chains: vec![
+            Chain {
+                name: "PODWALL_REDIRECT",
+                rules: redirect,
+            },
+            Chain {
+                name: "PODWALL_CANARY",
+                rules: vec![canary],
+            },
+        ],
+        hooks: vec![
+            Hook {
+                base: "PREROUTING",
+                rule: "! -i lo -p tcp -j PODWALL_REDIRECT".to_owned(),
+            },
+            Hook {
+                base: "OUTPUT",
+                rule: "-j PODWALL_CANARY".to_owned(),
+            },
+        ],
+    }
+}
+
+/// An address with the prefix length of a single host, as the save programs print it.
+fn host(address: IpAddr) -> String {
+    let length = if address.is_ipv4() { 32 } else { 128 };
+    format!("{address}/{length}")
+}
+
+/// The restore text of one table; `before` is put between the chain declarations and the rules.
+pub(crate) fn payload(table: Table, content: &Content, before: &str) -> String {
+    let mut text = format!("*{table}\n");
+    // Writing to a String cannot fail.
+    for chain in &content.chains {
+        let _ = writeln!(text, ":{} - [0:0]", chain.name);
+    }
+    text.push_str(before);
+    for hook in &content.hooks {
+        let _ = writeln!(text, "-I {} 1 {}", hook.base, hook.rule);
+    }
+    for chain in &content.chains {
+        for rule in &chain.rules {
+            let _ = writeln!(text, "-A {} {rule}", chain.name);
+        }
+    }
+    text.push_str("COMMIT\n");
+    text
+}
+
+/// Two restore texts that try whether a table takes our kind of rules: the first puts them all
+/// into one chain that nothing leads to, the second takes that chain away.
+pub(crate) fn probe(wanted: &Wanted, family: Family, table: Table) -> (String, String) {
+    let content = content(wanted, family, table);
+    let ours = |rule: &&String| rule.contains(PREFIX);
+    let rules = content.chains.iter().flat_map(|chain| &chain.rules);
+    let rules: String = rules
+        .filter(|rule| !ours(rule))
+        .map(|rule| format!("-A {PROBE} {rule}\n"))
+        .collect();
+    (
+        format!("*{table}\n:{PROBE} - [0:0]\n{rules}COMMIT\n"),
+        format!("*{table}\n:{PROBE} - [0:0]\n-X {PROBE}\nCOMMIT\n"),
+    )
+}
+
+/// The rules of one family as text: what `iptables-restore --noflush` would be fed in a namespace
+/// that has none of ours, in the order in which the tables are committed.
+#[must_use]
+pub fn rules(wanted: &Wanted, family: Family) -> String {
+    Table::ALL
+        .map(|table| payload(table, &content(wanted, family, table), ""))
+        .concat()
+}
+
+#[cfg(test)]
+mod tests;

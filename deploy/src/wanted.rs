@@ -1,0 +1,156 @@
+//! What the rules shall say: two ports and the addresses of the node.
+//!
+//! May enter: plain numbers and addresses. Deliberately absent: files, programs, sockets; the
+//! pod's own addresses are an argument.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::error::RedirectError;
+
+/// An address family; each has its own tables and its own programs.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Family {
+    /// IPv4, `iptables`.
+    Ipv4,
+    /// IPv6, `ip6tables`.
+    Ipv6,
+}
+
+impl Family {
+    /// Both families, in the order in which they are installed.
+    pub const ALL: [Self; 2] = [Self::Ipv4, Self::Ipv6];
+
+    /// The family of an address; a v4-mapped v6 address is IPv4.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+
+    /// How the programs of this family begin: `iptables` or `ip6tables`.
+    #[must_use]
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "iptables",
+            Self::Ipv6 => "ip6tables",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        })
+    }
+}
+
+/// What the inbound rules of a pod shall do.
+///
+/// Build it with [`Wanted::new`], which puts the addresses into one form and refuses what cannot
+/// work. A value built by hand is put into that form before it is used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wanted {
+    /// The TCP port on which the relay listens.
+    pub listen_port: u16,
+    /// The loopback port through which readiness proves the rules; no application may use it.
+    pub canary_port: u16,
+    /// Sources that are the pod's own node; sorted, each once, v4-mapped ones as IPv4.
+    pub node_addresses: Vec<IpAddr>,
+}
+
+impl Wanted {
+    /// Puts the addresses into canonical form and order.
+    ///
+    /// # Errors
+    /// A port is 0, both ports are the same, or an address cannot be a node's: unspecified,
+    /// loopback, multicast or broadcast.
+    pub fn new(
+        listen_port: u16,
+        canary_port: u16,
+        node_addresses: impl IntoIterator<Item = IpAddr>,
+    ) -> Result<Self, RedirectError> {
+        for (name, port) in [("listen", listen_port), ("canary", canary_port)] {
+            if port == 0 {
+                return Err(RedirectError::ZeroPort { name });
+            }
+        }
+        if listen_port == canary_port {
+            return Err(RedirectError::SamePort { port: listen_port });
+        }
+        let mut addresses: Vec<IpAddr> = node_addresses
+            .into_iter()
+            .map(|address| address.to_canonical())
+            .collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        for &address in &addresses {
+            if let Some(kind) = never_a_node(address) {
+                return Err(RedirectError::NodeAddress { address, kind });
+            }
+        }
+        Ok(Self {
+            listen_port,
+            canary_port,
+            node_addresses: addresses,
+        })
+    }
+
+    /// The same wish in canonical form.
+    pub(crate) fn canonical(&self) -> Result<Self, RedirectError> {
+        Self::new(
+            self.listen_port,
+            self.canary_port,
+            self.node_addresses.iter().copied(),
+        )
+    }
+
+    /// The node addresses of one family, in order.
+    pub(crate) fn nodes(&self, family: Family) -> impl Iterator<Item = IpAddr> + '_ {
+        self.node_addresses
+            .iter()
+            .copied()
+            .filter(move |&address| Family::of(address) == family)
+    }
+}
+
+/// Says why an address can never be a node's, or `None`.
+fn never_a_node(address: IpAddr) -> Option<&'static str> {
+    if address.is_unspecified() {
+        Some("unspecified")
+    } else if address.is_loopback() {
+        Some("a loopback address")
+    } else if address.is_multicast() {
+        Some("a multicast address")
+    } else if address == IpAddr::V4(std::net::Ipv4Addr::BROADCAST) {
+        Some("the broadcast address")
+    } else {
+        None
+    }
+}
+
+/// Refuses a pod that shares its node's network namespace (S66).
+///
+/// `own` is what [`own_addresses`](crate::own_addresses) found. A node address among them means
+/// hostNetwork: redirecting there would take the traffic of the whole node.
+///
+/// # Errors
+/// The first node address that is an address of this network namespace.
+pub fn refuse_host_network(wanted: &Wanted, own: &[IpAddr]) -> Result<(), RedirectError> {
+    let shared = wanted
+        .node_addresses
+        .iter()
+        .map(|address| address.to_canonical())
+        .find(|node| own.iter().any(|address| address.to_canonical() == *node));
+    match shared {
+        Some(address) => Err(RedirectError::HostNetwork { address }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
