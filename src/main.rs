@@ -1,1 +1,71 @@
-fn main() {}
+//! `podwall`: the command line. One file per subcommand; this one only chooses and maps exits.
+//!
+//! stdout is data, stderr is talk. Exit codes: 0 done or allowed, 1 a finding or denied, 2 usage or
+//! bad input, 3 the environment (a privilege, a tool, a port).
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+#[cfg(feature = "demo")]
+mod demo;
+mod explain;
+mod failure;
+mod flags;
+mod matrix;
+mod offline;
+mod proxy;
+mod redirect;
+
+/// Kubernetes NetworkPolicy, enforced from inside the pod.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = EXITS)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXITS: &str = "Exit codes: 0 done or allowed, 1 a finding or denied, 2 usage or bad input, \
+3 the environment (a privilege, a tool, a port).\nSet RUST_LOG (error, warn, info, debug) for more or less talk on stderr.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The sidecar: judge every connection that enters the pod, relay or reset it
+    Proxy(proxy::Args),
+    /// The init step: install the pod's netfilter rules, or show, check or remove them
+    Redirect(redirect::Args),
+    /// Say whether one flow is allowed, by which policy and rule, or by how little it missed
+    Explain(explain::Args),
+    /// Say for every pair of pods what is allowed
+    Matrix(matrix::Args),
+    /// Play the tutorial's scenario with real pods, nginx and a rogue, without a cluster
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(wants_colour())
+        .init();
+    let done = match Cli::parse().command {
+        Command::Proxy(args) => proxy::run(args),
+        Command::Redirect(args) => redirect::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Matrix(args) => matrix::run(&args),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(&args),
+    };
+    done.unwrap_or_else(|failure| failure.report())
+}
+
+/// Colour only on a terminal, and not where `NO_COLOR` is set to anything.
+fn wants_colour() -> bool {
+    use std::io::IsTerminal;
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !refused && std::io::stderr().is_terminal()
+}

@@ -1,0 +1,125 @@
+//! How the demo looks: a table for people, JSON for programs.
+//!
+//! May enter: what was played. Deliberately absent: any judgement but "as expected or not".
+
+use std::io::Write;
+use std::time::Duration;
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{Cell, Color, ContentArrangement, Table};
+use serde::Serialize;
+
+/// One request, or one stream, and what came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Who asked: `namespace/pod`.
+    pub from: String,
+    /// What was asked for: `80/TCP`, or `80/TCP stream`.
+    pub to: String,
+    /// `200`, `reset` or `cut`.
+    pub expected: &'static str,
+    /// The same words, or what happened instead.
+    pub seen: String,
+    /// Whether the two agree.
+    pub ok: bool,
+    /// podwall's own word, from its access log.
+    pub verdict: String,
+    /// Its reason.
+    pub reason: String,
+    /// The deciding policy and rule, or the nearest miss.
+    pub because: String,
+    /// What the client waited, in milliseconds.
+    pub milliseconds: f64,
+}
+
+/// One step with its rows.
+#[derive(Clone, Debug, Serialize)]
+pub struct Played {
+    /// `a` to `e`.
+    pub id: &'static str,
+    /// What it is about.
+    pub title: &'static str,
+    /// What was changed.
+    pub change: &'static str,
+    /// The manifest that was applied, if any.
+    pub manifest: Option<&'static str>,
+    /// The requests.
+    pub rows: Vec<Row>,
+    /// What to see in it.
+    pub lesson: &'static str,
+}
+
+/// The whole demo; `version` changes when a field changes its meaning.
+#[derive(Debug, Serialize)]
+pub struct Report<'p> {
+    /// The version of this form.
+    pub version: u32,
+    /// Through which data path.
+    pub mode: &'static str,
+    /// Whether every row is as expected.
+    pub ok: bool,
+    /// From the first pod to the last row, in seconds.
+    pub seconds: f64,
+    /// The steps.
+    pub steps: &'p [Played],
+}
+
+/// One step for people.
+///
+/// # Errors
+/// Where `out` cannot be written.
+pub fn step(out: &mut impl Write, played: &Played, colour: bool) -> std::io::Result<()> {
+    writeln!(out, "\n{}. {}", played.id, played.title)?;
+    writeln!(out, "   {}", played.change)?;
+    if let Some(manifest) = played.manifest {
+        writeln!(out, "   {manifest}")?;
+    }
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(terminal_width());
+    table.set_header(["who", "to app2", "expected", "seen", "decided by", "ms"]);
+    for row in &played.rows {
+        table.add_row([
+            Cell::new(&row.from),
+            Cell::new(&row.to),
+            Cell::new(row.expected),
+            seen(row, colour),
+            Cell::new(&row.because),
+            Cell::new(format!("{:.1}", row.milliseconds)),
+        ]);
+    }
+    writeln!(out, "{table}")?;
+    writeln!(out, "   {}", played.lesson)
+}
+
+/// The table's width: `COLUMNS` where the shell exports it, else 132 characters.
+fn terminal_width() -> u16 {
+    let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    told.unwrap_or(132).clamp(100, 200)
+}
+
+fn seen(row: &Row, colour: bool) -> Cell {
+    let mark = if row.ok { &row.seen } else { &format!("{} (!)", row.seen) };
+    let cell = Cell::new(mark);
+    match (colour, row.ok, row.seen.as_str()) {
+        (false, ..) => cell,
+        (true, false, _) => cell.fg(Color::Magenta),
+        (true, true, "200") => cell.fg(Color::Green),
+        (true, true, _) => cell.fg(Color::Red),
+    }
+}
+
+/// The last line.
+///
+/// # Errors
+/// Where `out` cannot be written.
+pub fn sum(out: &mut impl Write, steps: &[Played], took: Duration) -> std::io::Result<()> {
+    let rows = steps.iter().flat_map(|step| &step.rows);
+    let (good, bad) = rows.fold((0, 0), |(good, bad), row| if row.ok { (good + 1, bad) } else { (good, bad + 1) });
+    let seconds = took.as_secs_f64();
+    if bad == 0 {
+        return writeln!(out, "\nAll {good} rows are as expected, in {seconds:.1} s.");
+    }
+    writeln!(out, "\n{bad} of {} rows are NOT as expected (marked with !), in {seconds:.1} s.", good + bad)
+}

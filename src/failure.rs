@@ -1,0 +1,46 @@
+//! How a command fails: whose fault it is decides the exit code.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub enum Failure {
+    /// Usage or input is wrong: exit 2.
+    Input(String),
+    /// Something the machine lacks, a privilege, a tool, a port: exit 3.
+    Environment(String),
+}
+
+impl Failure {
+    /// The input is at fault.
+    pub fn input(reason: impl Display) -> Self {
+        Self::Input(reason.to_string())
+    }
+
+    /// The environment is at fault.
+    pub fn environment(reason: impl Display) -> Self {
+        Self::Environment(reason.to_string())
+    }
+
+    /// Says on stderr what is wrong and gives the exit code.
+    pub fn report(self) -> ExitCode {
+        let (reason, code) = match self {
+            Self::Input(reason) => (reason, 2),
+            Self::Environment(reason) => (reason, 3),
+        };
+        eprintln!("podwall: {reason}");
+        ExitCode::from(code)
+    }
+}
+
+/// What a command gives back: its exit code, or its failure.
+pub type Outcome = Result<ExitCode, Failure>;
+
+/// Writing to stdout failed: a closed pipe ends quietly, as a reader like `head` expects.
+pub fn unwritten(fault: std::io::Error) -> Failure {
+    if fault.kind() == std::io::ErrorKind::BrokenPipe {
+        std::process::exit(0);
+    }
+    Failure::environment(format_args!("cannot write to stdout: {fault}"))
+}

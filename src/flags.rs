@@ -1,0 +1,132 @@
+//! Flags and environment that `redirect` and `proxy` share, so that rules and sidecar agree.
+//!
+//! Values are taken as text and read here, so that every fault is reported, not only the first.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::failure::Failure;
+use podwall_proxy::config::{ADMIN_PORT, CANARY_PORT, ConfigFault, LISTEN_PORT};
+
+/// How arrivals reach podwall; the same for `redirect` and `proxy`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Shared by redirect and proxy: give both the same")]
+pub struct Shared {
+    /// How arrivals reach podwall: redirect (nat REDIRECT to the relay; no privilege at run time)
+    #[arg(long, value_name = "MODE", env = "PODWALL_MODE", default_value = "redirect")]
+    pub mode: String,
+    /// Port of the relay; every inbound TCP connection is redirected to it
+    #[arg(long, value_name = "PORT", env = "PODWALL_LISTEN_PORT", default_value_t = LISTEN_PORT.to_string())]
+    pub listen_port: String,
+    /// Port of /livez, /readyz and /metrics
+    #[arg(long, value_name = "PORT", env = "PODWALL_ADMIN_PORT", default_value_t = ADMIN_PORT.to_string())]
+    pub admin_port: String,
+    /// Loopback port whose redirect proves that the rules are there; nothing listens on it
+    #[arg(long, value_name = "PORT", env = "PODWALL_CANARY_PORT", default_value_t = CANARY_PORT.to_string())]
+    pub canary_port: String,
+    /// Addresses of the pod's own node, always allowed: the downward API's status.hostIPs, separated by commas
+    #[arg(long, value_name = "ADDRESS,...", env = "HOST_IPS", default_value = "", hide_default_value = true)]
+    pub host_ips: String,
+    /// A further address of the node; repeatable, or separated by commas
+    #[arg(long = "node-address", value_name = "ADDRESS", env = "PODWALL_NODE_ADDRESSES", value_delimiter = ',')]
+    pub node_addresses: Vec<String>,
+    /// Do not count the pod's default gateways among the node's addresses
+    #[arg(long, env = "PODWALL_NO_GATEWAY", value_parser = clap::builder::BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub no_gateway: bool,
+}
+
+/// The shared flags, read.
+#[derive(Clone, Debug)]
+pub struct Effective {
+    /// Port of the relay.
+    pub listen_port: u16,
+    /// Port of the endpoints.
+    pub admin_port: u16,
+    /// Port of the canary.
+    pub canary_port: u16,
+    /// The node's addresses, canonical, sorted, each once.
+    pub node_addresses: Vec<IpAddr>,
+}
+
+impl Shared {
+    /// Reads every flag and adds what is wrong to `faults`; a faulty value reads as its default.
+    pub fn read(&self, faults: &mut Vec<ConfigFault>) -> Effective {
+        if self.mode != "redirect" {
+            faults.push(fault("--mode", "PODWALL_MODE", &self.mode, "the one mode there is so far is redirect"));
+        }
+        let listen_port = port("--listen-port", "PODWALL_LISTEN_PORT", &self.listen_port, LISTEN_PORT, faults);
+        let admin_port = port("--admin-port", "PODWALL_ADMIN_PORT", &self.admin_port, ADMIN_PORT, faults);
+        let canary_port = port("--canary-port", "PODWALL_CANARY_PORT", &self.canary_port, CANARY_PORT, faults);
+        let mut node = BTreeSet::new();
+        let host_ips = self.host_ips.split(',').map(|one| ("--host-ips", "HOST_IPS", one));
+        let more = self.node_addresses.iter().map(|one| ("--node-address", "PODWALL_NODE_ADDRESSES", one.as_str()));
+        for (flag, variable, text) in host_ips.chain(more) {
+            match text.trim() {
+                "" => {}
+                text => match text.parse::<IpAddr>() {
+                    Ok(address) => drop(node.insert(address.to_canonical())),
+                    Err(_) => faults.push(fault(flag, variable, text, "write IP addresses, separated by commas")),
+                },
+            }
+        }
+        if !self.no_gateway {
+            match podwall_deploy::gateways() {
+                Ok(gateways) => node.extend(gateways),
+                Err(error) => faults.push(fault(
+                    "--no-gateway",
+                    "PODWALL_NO_GATEWAY",
+                    "",
+                    &format!("the default gateways cannot be read ({error}); give --no-gateway and --node-address"),
+                )),
+            }
+        }
+        Effective {
+            listen_port,
+            admin_port,
+            canary_port,
+            node_addresses: node.into_iter().collect(),
+        }
+    }
+}
+
+fn port(flag: &str, variable: &str, text: &str, default: u16, faults: &mut Vec<ConfigFault>) -> u16 {
+    match text.trim().parse::<u16>() {
+        Ok(port) if port != 0 => port,
+        _ => {
+            faults.push(fault(flag, variable, text, "write a port number from 1 to 65535"));
+            default
+        }
+    }
+}
+
+/// All faults in one message, so that one run shows them all.
+///
+/// # Errors
+/// Where there is any.
+pub fn faults_together(faults: &[ConfigFault]) -> Result<(), Failure> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = faults.iter().map(|one| format!("\n  {one}")).collect();
+    Err(Failure::input(format_args!("bad configuration:{}", lines.concat())))
+}
+
+fn fault(flag: &str, variable: &str, value: &str, mend: &str) -> ConfigFault {
+    ConfigFault::new(flag, variable, value, mend)
+}
+
+impl fmt::Display for Effective {
+    /// The one form in which both programs print what they run with.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let node: Vec<String> = self.node_addresses.iter().map(IpAddr::to_string).collect();
+        write!(
+            out,
+            "--mode redirect --listen-port {} --admin-port {} --canary-port {} --node-address {}",
+            self.listen_port,
+            self.admin_port,
+            self.canary_port,
+            if node.is_empty() { "none".to_owned() } else { node.join(",") }
+        )
+    }
+}

@@ -1,0 +1,133 @@
+//! Questions to the law without a cluster: manifests in, verdicts out.
+//!
+//! `explain` and `matrix` stand on this room, and this room on the engine that the sidecar runs:
+//! `compile`, `matching`, `decide`, `misses`. Deliberately absent: a second opinion, and output.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use podwall_policy::cluster::Cluster;
+use podwall_policy::compile::compile;
+use podwall_policy::compiled::Table;
+use podwall_policy::diagnostic::Diagnostic;
+use podwall_policy::flow::{Direction, Protocol};
+use podwall_policy::object::{ObjectName, Pod};
+use podwall_policy::peer::Identity;
+use podwall_proxy::identify::feed::files::read_paths;
+
+use crate::failure::Failure;
+
+/// Where manifests come from, the same for every offline command.
+#[derive(Debug, clap::Args)]
+pub struct Manifests {
+    /// Manifests to read: a file, a directory (its .yaml, .yml and .json files) or - for stdin; repeatable.
+    /// What `kubectl get pods,ns,netpol -A -o yaml` prints is valid input
+    #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", required = true)]
+    pub paths: Vec<PathBuf>,
+}
+
+impl Manifests {
+    /// Reads everything and says on stderr what was odd.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, is no YAML, or two objects contradict each other.
+    pub fn cluster(&self) -> Result<Cluster, Failure> {
+        let (cluster, diagnostics) = read_paths(&self.paths).map_err(Failure::input)?;
+        report(&diagnostics);
+        Ok(cluster)
+    }
+}
+
+/// Says findings on stderr.
+pub fn report(diagnostics: &[Diagnostic]) {
+    for one in diagnostics {
+        eprintln!("{one}");
+    }
+}
+
+/// A port and its protocol, as `80/TCP`.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Port {
+    /// The number, not zero.
+    pub number: u16,
+    /// The protocol.
+    pub protocol: Protocol,
+}
+
+impl std::fmt::Display for Port {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}/{}", self.number, self.protocol)
+    }
+}
+
+impl std::str::FromStr for Port {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mend = || format!("{text:?} is no port; write NUMBER/PROTOCOL, for example 80/TCP or 53/UDP");
+        let (number, protocol) = text.split_once('/').ok_or_else(mend)?;
+        let number: u16 = number.parse().map_err(|_| mend())?;
+        if number == 0 {
+            return Err(mend());
+        }
+        let protocol = protocol.parse().map_err(|fault| format!("{fault}"))?;
+        Ok(Self { number, protocol })
+    }
+}
+
+/// `NS/POD`.
+///
+/// # Errors
+/// Where the text is not two words with a slash between.
+pub fn pod_name(text: &str) -> Result<ObjectName, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok(ObjectName::new(namespace, name))
+        }
+        _ => Err(format!("{text:?} names no pod; write NAMESPACE/POD")),
+    }
+}
+
+/// The pod of that name.
+///
+/// # Errors
+/// Where there is none, or it has ended and owns no address any more (S70).
+pub fn running_pod<'c>(cluster: &'c Cluster, name: &ObjectName, flag: &str) -> Result<&'c Pod, Failure> {
+    let Some(pod) = cluster.pod(name) else {
+        return Err(Failure::input(format_args!(
+            "{flag} {name}: no such pod in the manifests; is its file among the -f, and the namespace right?"
+        )));
+    };
+    if pod.is_finished() {
+        return Err(Failure::input(format_args!(
+            "{flag} {name}: the pod has ended (status.phase), so no packet comes from it or reaches it; \
+             name a running one"
+        )));
+    }
+    Ok(pod)
+}
+
+/// The table of all policies for one subject, both directions, and what was odd in them.
+pub fn table_for(cluster: &Cluster, subject: &Identity) -> (Arc<Table>, Vec<Diagnostic>) {
+    let compiled = compile(cluster.policies(), subject, 1);
+    (Arc::new(compiled.table), compiled.diagnostics)
+}
+
+/// The addresses over which `source` would reach `destination`: of the destination's first family
+/// that the source has too. `None` for a side that has no address, or none of a common family.
+pub fn addresses(source: &Pod, destination: &Pod) -> (Option<IpAddr>, Option<IpAddr>) {
+    let common = destination.addresses.iter().find_map(|to| {
+        let from = source.addresses.iter().find(|from| from.is_ipv4() == to.is_ipv4())?;
+        Some((*from, *to))
+    });
+    match common {
+        Some((from, to)) => (Some(from), Some(to)),
+        None if destination.addresses.is_empty() => (source.addresses.first().copied(), None),
+        None if source.addresses.is_empty() => (None, destination.addresses.first().copied()),
+        None => (None, None),
+    }
+}
+
+/// What podwall enforces of the two directions today.
+pub const ENFORCED: [Direction; 1] = [Direction::Ingress];

@@ -1,0 +1,101 @@
+//! `podwall redirect`: the init step. Installs the rules, or shows, checks or removes them.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use podwall_deploy::{Fault, Family, RedirectError, Report, Wanted};
+
+use crate::failure::{Failure, Outcome, unwritten};
+use crate::flags::{Effective, Shared, faults_together};
+
+/// The init step: install the pod's netfilter rules, or show, check or remove them.
+///
+/// Works in the network namespace it runs in, needs NET_ADMIN (with the legacy back end also NET_RAW
+/// and a lock file), takes iptables-nft or iptables-legacy, whichever works, and both address
+/// families. Runs of any number leave the same rules. At every moment of a run, also when it is
+/// killed, nobody enters who would not enter at the end of it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 done or as wanted, 1 --check found a difference, 2 bad input, \
+3 a missing privilege, tool or kernel feature, or NAT or TPROXY rules of others.")]
+pub struct Args {
+    #[command(flatten)]
+    shared: Shared,
+    /// Print the rules of both families in iptables-restore's form and change nothing
+    #[arg(long, conflicts_with_all = ["check", "remove"])]
+    print: bool,
+    /// Read the rules back and change nothing: exit 0 only if they are as wanted
+    #[arg(long, conflicts_with = "remove")]
+    check: bool,
+    /// Take podwall's rules away: the pod is open afterwards
+    #[arg(long)]
+    remove: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Bad flags, or an environment in which the rules cannot be installed.
+pub fn run(args: &Args) -> Outcome {
+    let mut faults = Vec::new();
+    let flags = args.shared.read(&mut faults);
+    faults_together(&faults)?;
+    let wanted = wanted(&flags)?;
+    if args.print {
+        return print(&wanted);
+    }
+    tracing::info!("redirect {flags}");
+    if args.remove {
+        let removed = podwall_deploy::remove().map_err(failure)?;
+        removed.warnings.iter().for_each(|one| tracing::warn!("{one}"));
+        tracing::info!("removed podwall's rules in {} steps; nothing is refused any more", removed.steps.len());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.check {
+        return check(&podwall_deploy::check(&wanted).map_err(failure)?);
+    }
+    let report = podwall_deploy::install(&wanted).map_err(failure)?;
+    report.warnings.iter().for_each(|one| tracing::warn!("{one}"));
+    tracing::info!("installed and read back: {} {}", report.backend, families(&report));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn wanted(flags: &Effective) -> Result<Wanted, Failure> {
+    let nodes = flags.node_addresses.iter().copied();
+    Wanted::new(flags.listen_port, flags.canary_port, nodes).map_err(failure)
+}
+
+fn print(wanted: &Wanted) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    for family in Family::ALL {
+        let text = podwall_deploy::rules(wanted, family);
+        write!(out, "# {}-restore --noflush\n{text}", family.program()).map_err(unwritten)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The differences are what was asked for, so they are data: stdout.
+fn check(report: &Report) -> Outcome {
+    report.warnings.iter().for_each(|one| tracing::warn!("{one}"));
+    let mut out = std::io::stdout().lock();
+    for one in &report.differences {
+        writeln!(out, "{one}").map_err(unwritten)?;
+    }
+    if report.as_wanted() {
+        tracing::info!("the rules are as wanted: {} {}", report.backend, families(report));
+        return Ok(ExitCode::SUCCESS);
+    }
+    tracing::error!("the rules are not as wanted; run podwall redirect with the same flags again");
+    Ok(ExitCode::from(1))
+}
+
+fn families(report: &Report) -> String {
+    let names: Vec<String> = report.families.iter().map(Family::to_string).collect();
+    names.join(" and ")
+}
+
+fn failure(error: RedirectError) -> Failure {
+    match error.fault() {
+        Fault::Usage => Failure::input(error),
+        Fault::Environment => Failure::environment(error),
+    }
+}
