@@ -1,0 +1,93 @@
+//! The lab's directory: made fresh, locked while its owner lives, removed with it. Old ones whose owner is dead are
+//! removed by the next lab. What is written inside is not this file's matter.
+
+use std::{
+    fs::{self, File, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::{LabError, LabResult};
+
+/// Prefix of every lab's directory under the system's temporary directory.
+const PREFIX: &str = "podwall-lab-";
+/// File whose lock says that the owner lives.
+const LOCK: &str = ".owner";
+
+/// A directory that lives as long as its owner.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    path: PathBuf,
+    /// INVARIANT: locked from before the directory has its final name until this value is dropped.
+    _lock: File,
+}
+
+impl Scratch {
+    /// Makes a fresh directory, readable by all, and removes those of dead owners.
+    pub(crate) fn new() -> LabResult<Self> {
+        let parent = std::env::temp_dir();
+        remove_stale(&parent);
+        let id = unique();
+        // Another lab's sweep must not meet the directory before it is locked, hence the second name.
+        let unlocked = parent.join(format!(".{PREFIX}{id}"));
+        let path = parent.join(format!("{PREFIX}{id}"));
+        make_dir(&unlocked)?;
+        let name = unlocked.join(LOCK);
+        let lock =
+            File::create(&name).map_err(LabError::io(format!("create {}", name.display())))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|errno| LabError::io(format!("lock {}", name.display()))(errno.into()))?;
+        fs::rename(&unlocked, &path)
+            .map_err(LabError::io(format!("rename to {}", path.display())))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Makes a directory that every user may read, whatever the umask.
+pub(crate) fn make_dir(path: &Path) -> LabResult<()> {
+    let what = || format!("create {}", path.display());
+    fs::create_dir(path).map_err(LabError::io(what()))?;
+    fs::set_permissions(path, Permissions::from_mode(0o755)).map_err(LabError::io(what()))
+}
+
+fn unique() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_nanos());
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{count}-{:x}", std::process::id(), now & 0xffff_ffff)
+}
+
+fn remove_stale(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        if ours && is_abandoned(&entry.path()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// An owner that lives holds the lock; one that cannot be opened is not ours to remove.
+fn is_abandoned(dir: &Path) -> bool {
+    File::open(dir.join(LOCK))
+        .is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok())
+}

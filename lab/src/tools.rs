@@ -1,0 +1,58 @@
+//! Finds the programs that the lab runs, and names the package of one that is missing. Runs none.
+
+use std::{
+    env,
+    ffi::OsStr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{LabError, LabResult};
+
+/// Where system tools live, also when a plain user's PATH leaves them out.
+const SYSTEM: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
+
+/// Debian package of each program that the lab, the demo or the tests run.
+const PACKAGES: [(&str, &str); 14] = [
+    ("ip", "iproute2"),
+    ("ss", "iproute2"),
+    ("nginx", "nginx-light"),
+    ("curl", "curl"),
+    ("unshare", "util-linux"),
+    ("nsenter", "util-linux"),
+    ("setpriv", "util-linux"),
+    ("iptables", "iptables"),
+    ("ip6tables", "iptables"),
+    ("iptables-restore", "iptables"),
+    ("ip6tables-restore", "iptables"),
+    ("iptables-nft", "iptables"),
+    ("iptables-legacy", "iptables"),
+    ("conntrack", "conntrack"),
+];
+
+/// Absolute path of `program`: as given if it holds a slash, else searched on PATH and in the system directories.
+pub(crate) fn find(program: &OsStr) -> LabResult<PathBuf> {
+    if Path::new(program).components().count() > 1 {
+        return Ok(PathBuf::from(program));
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(SYSTEM.iter().map(PathBuf::from))
+        .map(|dir| dir.join(program))
+        .find(|file| is_executable(file))
+        .ok_or_else(|| missing(program))
+}
+
+fn is_executable(file: &Path) -> bool {
+    file.metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+fn missing(program: &OsStr) -> LabError {
+    let tool = program.to_string_lossy().into_owned();
+    let package = PACKAGES
+        .iter()
+        .find(|(name, _)| *name == tool)
+        .map_or("(unknown to the lab)", |(_, package)| package);
+    LabError::MissingTool { tool, package }
+}
