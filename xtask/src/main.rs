@@ -1,1 +1,76 @@
-fn main() {}
+//! House work: `cargo xtask setup|demo|test|bench|tidy`.
+//!
+//! Standard library only, so that it builds in seconds on a machine that has nothing but Rust.
+//! Deliberately absent: anything that the product needs at run time.
+
+use std::env;
+use std::process::ExitCode;
+
+mod cargo;
+mod install;
+mod setup;
+mod tidy;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND [ARGS]
+
+  setup          look for the tools that demo, tests and benches need; as root install what is missing
+  demo [ARGS]    setup, then `podwall demo ARGS`, built for release
+  test [ARGS]    setup, then every test: `cargo test --workspace ARGS`
+  bench [ARGS]   setup, then every bench: `cargo bench --workspace ARGS`
+  tidy           the laws of the house, each finding with its place and reason
+
+exit: 0 ok, 1 a finding or a failed test, 2 usage, 3 something is missing on this machine
+";
+
+/// Exit code for a wrong command line.
+const EXIT_USAGE: u8 = 2;
+
+/// Exit code for a machine that lacks something.
+const EXIT_ENVIRONMENT: u8 = 3;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let Some((command, rest)) = words.split_first() else {
+        return usage("no command");
+    };
+    match command.as_str() {
+        "setup" | "tidy" if !rest.is_empty() => usage(&format!("{command} takes no arguments")),
+        "setup" => finish(setup::run()),
+        "tidy" => tidy::run(&cargo::root()),
+        "demo" => finish(setup::run().and_then(|()| cargo::demo(rest))),
+        "test" => finish(setup::run().and_then(|()| cargo::test(rest))),
+        "bench" => finish(setup::run().and_then(|()| cargo::bench(rest))),
+        "help" | "-h" | "--help" => {
+            eprint!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        other => usage(&format!("no command is called {other:?}")),
+    }
+}
+
+fn usage(fault: &str) -> ExitCode {
+    eprint!("xtask: {fault}\n{USAGE}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// A command's end: its exit code where it ran, 3 with the reason where it could not.
+fn finish(end: Result<(), Stop>) -> ExitCode {
+    match end {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stop::Failed(code)) => ExitCode::from(code),
+        Err(Stop::Missing(what)) => {
+            eprintln!("xtask: {what}");
+            ExitCode::from(EXIT_ENVIRONMENT)
+        }
+    }
+}
+
+/// Why a command went no further.
+#[derive(Debug)]
+enum Stop {
+    /// A program that we ran failed with this code and has said why.
+    Failed(u8),
+    /// The machine lacks something; the text says what and how to mend it.
+    Missing(String),
+}

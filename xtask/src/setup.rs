@@ -1,0 +1,130 @@
+//! What demo, tests and benches need on the machine, and whether it is there.
+//!
+//! Deliberately absent: how it is installed; see [`install`](crate::install).
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::{Stop, install};
+
+/// A program, and the Debian and Ubuntu package that brings it.
+pub(crate) struct Tool {
+    program: &'static str,
+    package: &'static str,
+}
+
+const fn tool(program: &'static str, package: &'static str) -> Tool {
+    Tool { program, package }
+}
+
+/// Everything that is called by name.
+const TOOLS: &[Tool] = &[
+    tool("ip", "iproute2"),
+    tool("iptables-nft-restore", "iptables"),
+    tool("ip6tables-nft-restore", "iptables"),
+    tool("iptables-legacy-restore", "iptables"),
+    tool("ip6tables-legacy-restore", "iptables"),
+    tool("nginx", "nginx-light"),
+    tool("curl", "curl"),
+    tool("unshare", "util-linux"),
+    tool("nsenter", "util-linux"),
+    tool("setpriv", "util-linux"),
+];
+
+/// Where programs for the administrator are; a plain user's PATH may lack them.
+const SBIN: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// Looks for every tool; as root installs what is missing, else says what to run.
+pub(crate) fn run() -> Result<(), Stop> {
+    let missing = packages(&missing(&directories()));
+    if !missing.is_empty() {
+        if !is_root() {
+            return Err(Stop::Missing(format!(
+                "packages are missing; run this, then try again:\nsudo {}",
+                install::line(&missing)
+            )));
+        }
+        install::run(&missing)?;
+        check_again()?;
+    }
+    if is_root() { Ok(()) } else { user_namespaces() }
+}
+
+/// A package that installed well may still lack the program, on a release that we do not know.
+fn check_again() -> Result<(), Stop> {
+    match missing(&directories()).first() {
+        None => Ok(()),
+        Some(tool) => Err(Stop::Missing(format!(
+            "package {} is installed and brings no program {:?}; install that program by hand",
+            tool.package, tool.program
+        ))),
+    }
+}
+
+/// Who is not root needs user namespaces; some distributions switch them off.
+fn user_namespaces() -> Result<(), Stop> {
+    let probe = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net", "--", "true"])
+        .env("PATH", search_path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if probe.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    Err(Stop::Missing(
+        "this user may not make user namespaces; run as root, or allow them:\n\
+         sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 kernel.unprivileged_userns_clone=1 \
+         user.max_user_namespaces=15000 (keys that this kernel does not have can be left out)"
+            .to_owned(),
+    ))
+}
+
+/// The tools of which no directory has the program.
+fn missing(directories: &[PathBuf]) -> Vec<&'static Tool> {
+    TOOLS
+        .iter()
+        .filter(|tool| {
+            !directories
+                .iter()
+                .any(|dir| is_program(&dir.join(tool.program)))
+        })
+        .collect()
+}
+
+/// Each package once, in the order of the tools.
+fn packages(missing: &[&Tool]) -> Vec<&'static str> {
+    let mut packages: Vec<&'static str> = missing.iter().map(|tool| tool.package).collect();
+    packages.dedup();
+    packages
+}
+
+fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+fn directories() -> Vec<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut all: Vec<PathBuf> = env::split_paths(&path).collect();
+    all.extend(SBIN.iter().map(PathBuf::from));
+    all
+}
+
+/// PATH with the administrator's directories at its end.
+pub(crate) fn search_path() -> OsString {
+    env::join_paths(directories()).unwrap_or_else(|_| env::var_os("PATH").unwrap_or_default())
+}
+
+/// Whether this process runs as root, by the owner of its own entry in /proc.
+pub(crate) fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
+}
+
+#[cfg(test)]
+mod tests;

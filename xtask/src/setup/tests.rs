@@ -1,0 +1,23 @@
+use super::*;
+
+#[test]
+fn an_empty_machine_misses_every_package_once() {
+    let wanted = packages(&missing(&[]));
+    assert_eq!(
+        wanted,
+        ["iproute2", "iptables", "nginx-light", "curl", "util-linux"]
+    );
+}
+
+#[test]
+fn a_directory_or_a_plain_file_is_no_program() {
+    assert!(!is_program(Path::new("/")));
+    assert!(!is_program(Path::new("/etc/passwd")));
+    assert!(is_program(&env::current_exe().unwrap_or_default()));
+}
+
+#[test]
+fn sbin_is_searched_whatever_the_path_says() {
+    let path = search_path();
+    assert!(env::split_paths(&path).any(|dir| dir == Path::new("/usr/sbin")));
+}

@@ -1,0 +1,258 @@
+//! The law that imports go one way: who may use whom, inside `policy` and inside `proxy`.
+//!
+//! A room is a file `foo.rs` together with its directory `foo/`. Tests may use what they like.
+
+use super::Finding;
+use super::tree::{File, Tree};
+
+const WHY: &str =
+    "imports go one way, so that a room can be read, tested and changed without the rooms after it";
+
+/// One crate's table: a room, and the rooms that it may use besides itself.
+struct House {
+    src: &'static str,
+    rooms: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// The rooms that know nothing but each other: the nouns of the law.
+const POLICY: House = House {
+    src: "policy/src/",
+    rooms: &[
+        ("lib", &[]),
+        ("cidr", &[]),
+        ("diagnostic", &[]),
+        ("flow", &[]),
+        ("labels", &[]),
+        ("rule_set", &[]),
+        ("verdict", &[]),
+        ("selector", &["labels"]),
+        ("spec", POLICY_LEAVES),
+        ("object", POLICY_LEAVES),
+        ("peer", POLICY_LEAVES),
+        ("document", POLICY_LEAVES),
+        ("compiled", POLICY_LEAVES),
+        (
+            "compile",
+            &[
+                "cidr",
+                "compiled",
+                "diagnostic",
+                "flow",
+                "labels",
+                "object",
+                "peer",
+                "rule_set",
+                "selector",
+                "spec",
+                "verdict",
+            ],
+        ),
+        (
+            "decide",
+            &[
+                "cidr",
+                "compiled",
+                "diagnostic",
+                "flow",
+                "labels",
+                "object",
+                "peer",
+                "rule_set",
+                "selector",
+                "spec",
+                "verdict",
+            ],
+        ),
+        (
+            "explain",
+            &[
+                "cidr",
+                "compiled",
+                "decide",
+                "diagnostic",
+                "flow",
+                "labels",
+                "object",
+                "peer",
+                "rule_set",
+                "selector",
+                "spec",
+                "verdict",
+            ],
+        ),
+        (
+            "reference",
+            &[
+                "cidr",
+                "diagnostic",
+                "document",
+                "flow",
+                "labels",
+                "object",
+                "peer",
+                "selector",
+                "spec",
+                "verdict",
+            ],
+        ),
+    ],
+};
+
+const POLICY_LEAVES: &[&str] = &[
+    "cidr",
+    "diagnostic",
+    "flow",
+    "labels",
+    "object",
+    "peer",
+    "rule_set",
+    "selector",
+    "spec",
+    "verdict",
+];
+
+const NOUNS: &[&str] = &["arrival", "farewell", "ruling", "sys"];
+
+/// The five rooms never meet; `world` joins identify and judge, `connection` and `run` join all.
+const PROXY: House = House {
+    src: "proxy/src/",
+    rooms: &[
+        ("lib", &[]),
+        ("arrival", &[]),
+        ("ruling", &[]),
+        ("farewell", &["arrival", "ruling"]),
+        ("sys", &[]),
+        ("intercept", NOUNS),
+        ("identify", NOUNS),
+        ("judge", NOUNS),
+        ("answer", NOUNS),
+        ("account", NOUNS),
+        ("config", &["arrival"]),
+        ("world", &["arrival", "ruling", "identify", "judge"]),
+    ],
+};
+
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for house in [&POLICY, &PROXY] {
+        for file in tree
+            .rust()
+            .filter(|file| file.path.starts_with(house.src) && !file.is_test())
+        {
+            found.extend(breaches(house, file));
+        }
+    }
+    found
+}
+
+fn breaches(house: &House, file: &File) -> Vec<Finding> {
+    let below = &file.path[house.src.len()..];
+    let top = !below.contains('/');
+    let own = below
+        .split('/')
+        .next()
+        .unwrap_or(below)
+        .trim_end_matches(".rs");
+    let Some((_, allowed)) = house.rooms.iter().find(|(room, _)| *room == own) else {
+        return Vec::new();
+    };
+    used(file, top)
+        .into_iter()
+        .filter(|(_, room)| {
+            room != own && house.rooms_or_joiners(room) && !allowed.contains(&room.as_str())
+        })
+        .map(|(line, room)| Finding {
+            path: file.path.clone(),
+            line,
+            what: format!("`{own}` may not use `{room}`"),
+            why: WHY,
+        })
+        .collect()
+}
+
+/// Rooms that join others and that no room below them may use.
+const JOINERS: [&str; 7] = [
+    "connection",
+    "live",
+    "hold",
+    "run",
+    "drain",
+    "admin",
+    "world",
+];
+
+impl House {
+    fn rooms_or_joiners(&self, room: &str) -> bool {
+        self.rooms.iter().any(|(known, _)| *known == room) || JOINERS.contains(&room)
+    }
+}
+
+/// Every `crate::room` of the code, with its line; in a top-level file `super::room` is the same.
+fn used(file: &File, top: bool) -> Vec<(usize, String)> {
+    let mut rooms = Vec::new();
+    let mut group: Option<i32> = None;
+    for (number, code) in file.code() {
+        let mut rest = code;
+        if let Some(depth) = group.take() {
+            group = group_names(rest, depth, number, &mut rooms);
+            continue;
+        }
+        loop {
+            let from_crate = rest.find("crate::").map(|at| (at, "crate::".len()));
+            let from_super = if top {
+                rest.find("super::").map(|at| (at, "super::".len()))
+            } else {
+                None
+            };
+            let Some((at, len)) = from_crate.or(from_super) else {
+                break;
+            };
+            rest = &rest[at + len..];
+            if let Some(inside) = rest.strip_prefix('{') {
+                group = group_names(inside, 1, number, &mut rooms);
+                break;
+            }
+            let name: String = rest
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            rooms.push((number, name));
+        }
+    }
+    rooms
+}
+
+/// The names at the outermost level of a `{...}` group; the depth that is open where it goes on
+/// in the next line.
+fn group_names(
+    text: &str,
+    mut depth: i32,
+    line: usize,
+    rooms: &mut Vec<(usize, String)>,
+) -> Option<i32> {
+    let mut name = String::new();
+    let mut head = true;
+    for c in text.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => head = true,
+            c if head && depth == 1 && (c.is_alphanumeric() || c == '_') => {
+                name.push(c);
+                continue;
+            }
+            _ => {}
+        }
+        if !name.is_empty() {
+            rooms.push((line, std::mem::take(&mut name)));
+            head = c == ',';
+        }
+        if depth == 0 {
+            return None;
+        }
+    }
+    if !name.is_empty() {
+        rooms.push((line, name));
+    }
+    Some(depth)
+}
