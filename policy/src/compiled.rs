@@ -84,8 +84,8 @@ impl Table {
 
     /// The policies that isolate the subject for `direction`, by name.
     pub fn isolating(&self, direction: Direction) -> impl Iterator<Item = &ObjectName> {
-        let places = self.side(direction).isolating.iter();
-        places.map(|at| &self.policies[*at].name)
+        self.isolating_policies(direction)
+            .map(|policy| &policy.name)
     }
 
     /// The policy of a rule and the rule's zero-based index in it; `None` for a rule of a table of
@@ -115,6 +115,11 @@ impl Table {
             identity: Arc::clone(identity),
             sides: Direction::BOTH.map(|direction| self.side_match(direction, identity)),
         }
+    }
+
+    pub(crate) fn isolating_policies(&self, direction: Direction) -> impl Iterator<Item = &Policy> {
+        let places = self.side(direction).isolating.iter();
+        places.map(|at| &self.policies[*at])
     }
 
     pub(crate) fn side(&self, direction: Direction) -> &Side {

@@ -1,6 +1,49 @@
 //! After a denial: which policies isolate the subject, and by how little each one missed.
+//!
+//! The question is asked of the same table as the decision, by [`decide`](crate::decide) first, so
+//! the two cannot disagree on whether there is anything to explain. Deliberately absent: the data
+//! path; this may allocate and looks at every rule of the isolating policies. Facts are typed in
+//! `nearest`; words are made in `detail` and [`render`] only.
 
+mod detail;
+mod nearest;
+pub mod render;
+
+use crate::compiled::Table;
+use crate::decide::decide;
+use crate::flow::Flow;
 use crate::object::ObjectName;
+use crate::peer::Peer;
+use nearest::Asked;
+
+/// How many policies [`misses`] names at most.
+///
+/// 32: more than a person reads in one log line, and it bounds that line to a few kilobytes. The
+/// nearest ones are kept.
+pub const MOST_MISSES: usize = 32;
+
+/// Which policies isolate the subject and how near each came to admitting `flow`, nearest first.
+///
+/// Empty exactly where [`decide`] allows. Otherwise one miss for each policy that isolates the
+/// subject in this direction, of its nearest rule; equally near ones in the order of their names; at
+/// most [`MOST_MISSES`]. Work is bounded by the rules of those policies; call it after a denial only.
+#[must_use]
+pub fn misses(table: &Table, flow: &Flow, peer: Peer<'_>) -> Vec<Miss> {
+    if decide(table, flow, peer).is_allow() {
+        return Vec::new();
+    }
+    let asked = Asked::of(table, flow, peer);
+    let mut nearest: Vec<_> = table
+        .isolating_policies(flow.direction)
+        .filter_map(|policy| asked.nearest(policy))
+        .collect();
+    nearest.sort_by_key(nearest::Nearest::distance);
+    nearest.truncate(MOST_MISSES);
+    nearest
+        .iter()
+        .map(|one| detail::miss(&asked, one))
+        .collect()
+}
 
 /// The nearest miss of one policy.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,7 +73,7 @@ pub enum Clause {
     NamespaceUnknown,
     /// It depends on the peer's address, and it has none yet.
     AddressUnknown,
-    /// The namespace matches, the pod's labels do not.
+    /// The pod's labels do not match; its namespace does, or is not known.
     PodLabels,
     /// The namespace's labels do not match.
     NamespaceLabels,
@@ -67,3 +110,6 @@ impl Clause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,10 +57,10 @@ impl<K: Point> Segments<K> {
     /// Work: sorting the spans, and `rules / 64` steps for each segment.
     pub(crate) fn of(spans: &[Span<K>], rules: usize) -> Self {
         let mut edges = edges(spans);
-        edges.sort_unstable_by(|one, other| one.at.cmp(&other.at));
+        edges.sort_unstable_by_key(|edge| edge.at);
         let mut held = Held::none(if spans.is_empty() { 0 } else { rules });
         let (mut starts, mut ends, mut words) = (Vec::new(), Vec::new(), Vec::new());
-        for here in edges.chunk_by(|one, other| one.at.cmp(&other.at) == Ordering::Equal) {
+        for here in edges.chunk_by(|one, other| one.at == other.at) {
             here.iter().for_each(|edge| held.step(edge));
             let before = words.len();
             words.extend(held.words());
