@@ -51,7 +51,11 @@ pub(crate) fn run() -> Result<(), Stop> {
         install::run(&missing)?;
         check_again()?;
     }
-    if is_root() { Ok(()) } else { user_namespaces() }
+    if may_build_labs() {
+        Ok(())
+    } else {
+        user_namespaces()
+    }
 }
 
 /// A package that installed well may still lack the program, on a release that we do not know.
@@ -65,7 +69,7 @@ fn check_again() -> Result<(), Stop> {
     }
 }
 
-/// Who is not root needs user namespaces; some distributions switch them off.
+/// Who lacks the capabilities needs user namespaces; some distributions switch them off.
 fn user_namespaces() -> Result<(), Stop> {
     let probe = Command::new("unshare")
         .args(["--user", "--map-root-user", "--net", "--", "true"])
@@ -118,6 +122,19 @@ fn directories() -> Vec<PathBuf> {
 /// PATH with the administrator's directories at its end.
 pub(crate) fn search_path() -> OsString {
     env::join_paths(directories()).unwrap_or_else(|_| env::var_os("PATH").unwrap_or_default())
+}
+
+/// Bits of the effective capabilities that a lab needs: NET_ADMIN (12) and SYS_ADMIN (21).
+const LAB_CAPABILITIES: u64 = 1 << 12 | 1 << 21;
+
+/// Whether network namespaces can be made without a user namespace; root of a container may not.
+pub(crate) fn may_build_labs() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    effective.is_some_and(|bits| bits & LAB_CAPABILITIES == LAB_CAPABILITIES)
 }
 
 /// Whether this process runs as root, by the owner of its own entry in /proc.
