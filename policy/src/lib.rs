@@ -8,10 +8,12 @@
 //! optimised, against which the tests hold it.
 
 pub mod cidr;
+pub mod cluster;
 pub mod compile;
 pub mod compiled;
 pub mod decide;
 pub mod diagnostic;
+pub mod document;
 pub mod explain;
 pub mod flow;
 pub mod labels;
