@@ -7,3 +7,4 @@ pub mod account;
 pub mod arrival;
 pub mod farewell;
 pub mod ruling;
+pub mod config;
