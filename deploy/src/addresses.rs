@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use crate::error::RedirectError;
 
 /// Lists every address of every interface in the network namespace of the calling thread,
-/// canonical, sorted, each once, loopback included.
+/// canonical, sorted, each once, loopback and link-local ones included (the latter by a feature of
+/// if-addrs that is off by default).
 ///
 /// # Errors
 /// The kernel did not list them.

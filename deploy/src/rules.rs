@@ -19,6 +19,9 @@ pub(crate) const PREFIX: &str = "PODWALL_";
 /// The unhooked chain with which a back end is tried.
 pub(crate) const PROBE: &str = "PODWALL_PROBE";
 
+/// Where forged sources end; the counter of its one rule is their number.
+const SPOOFED: &str = "PODWALL_SPOOFED";
+
 /// One of our chains with its rules, each without `-A CHAIN`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Chain {
@@ -57,8 +60,8 @@ fn filter(wanted: &Wanted, family: Family) -> Content {
         "-i lo -j ACCEPT".to_owned(),
         // An own or loopback source that did not come from lo is forged. addrtype asks the
         // routing table per packet, so it also knows addresses that were added later.
-        "! -i lo -m addrtype --src-type LOCAL -j PODWALL_SPOOFED".to_owned(),
-        format!("-s {loopback} ! -i lo -j PODWALL_SPOOFED"),
+        format!("! -i lo -m addrtype --src-type LOCAL -j {SPOOFED}"),
+        format!("-s {loopback} ! -i lo -j {SPOOFED}"),
         format!("-p {icmp} -j ACCEPT"),
     ];
     input.extend(
@@ -79,7 +82,7 @@ fn filter(wanted: &Wanted, family: Family) -> Content {
     Content {
         chains: vec![
             Chain {
-                name: "PODWALL_SPOOFED",
+                name: SPOOFED,
                 rules: vec!["-j DROP".to_owned()],
             },
             Chain {
@@ -164,11 +167,10 @@ pub(crate) fn payload(table: Table, content: &Content, before: &str) -> String {
 /// into one chain that nothing leads to, the second takes that chain away.
 pub(crate) fn probe(wanted: &Wanted, family: Family, table: Table) -> (String, String) {
     let content = content(wanted, family, table);
-    let ours = |rule: &&String| rule.contains(PREFIX);
     let rules = content.chains.iter().flat_map(|chain| &chain.rules);
+    // Jumps between our chains become plain drops: the trial has one chain only.
     let rules: String = rules
-        .filter(|rule| !ours(rule))
-        .map(|rule| format!("-A {PROBE} {rule}\n"))
+        .map(|rule| format!("-A {PROBE} {}\n", rule.replace(SPOOFED, "DROP")))
         .collect();
     (
         format!("*{table}\n:{PROBE} - [0:0]\n{rules}COMMIT\n"),

@@ -1,1 +1,69 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use super::*;
+
+fn check(dump: &str, expected: &[&str]) {
+    let found = foreign(Backend::Nft, Family::Ipv4, &Dump::parse(dump));
+    let lines: Vec<String> = found
+        .iter()
+        .map(|rule| format!("{}: {}", rule.table, rule.rule))
+        .collect();
+    assert_eq!(lines, expected, "{dump}");
+}
+
+#[test]
+fn without_our_jump_every_rewriting_rule_came_first() {
+    let dump = "*nat\n-A PREROUTING -p tcp -j REDIRECT --to-ports 1\n-A PREROUTING -j LOG\n\
+                -A PREROUTING -j DNAT --to-destination 10.0.0.1\n\
+                -A PREROUTING -d 10.0.0.0/8 -j NETMAP --to 10.1.0.0/16\n\
+                -A OUTPUT -p tcp -j REDIRECT --to-ports 2\nCOMMIT\n";
+    check(
+        dump,
+        &[
+            "nat: -A PREROUTING -p tcp -j REDIRECT --to-ports 1",
+            "nat: -A PREROUTING -j DNAT --to-destination 10.0.0.1",
+            "nat: -A PREROUTING -d 10.0.0.0/8 -j NETMAP --to 10.1.0.0/16",
+        ],
+    );
+}
+
+#[test]
+fn only_what_is_ahead_of_our_jump_counts() {
+    let dump = "*nat\n:PODWALL_REDIRECT - [0:0]\n-A PREROUTING -p udp -j REDIRECT --to-ports 1\n\
+                -A PREROUTING ! -i lo -p tcp -j PODWALL_REDIRECT\n\
+                -A PREROUTING -p tcp -j REDIRECT --to-ports 2\n\
+                -A PODWALL_REDIRECT -p tcp -j REDIRECT --to-ports 3\nCOMMIT\n";
+    check(
+        dump,
+        &["nat: -A PREROUTING -p udp -j REDIRECT --to-ports 1"],
+    );
+}
+
+#[test]
+fn jumps_are_followed_through_loops_and_named_with_what_they_lead_to() {
+    let dump = "*nat\n:A - [0:0]\n:B - [0:0]\n:C - [0:0]\n-A PREROUTING -j C\n\
+                -A PREROUTING -p tcp -j A\n-A PREROUTING -p udp -g B\n-A A -j B\n-A B -j A\n\
+                -A B -p tcp -j DNAT --to-destination 10.0.0.1\n-A C -j RETURN\nCOMMIT\n";
+    check(
+        dump,
+        &[
+            "nat: -A PREROUTING -p tcp -j A",
+            "nat: -A A -j B",
+            "nat: -A B -p tcp -j DNAT --to-destination 10.0.0.1",
+            "nat: -A PREROUTING -p udp -g B",
+        ],
+    );
+}
+
+#[test]
+fn tproxy_always_counts() {
+    let dump = "*mangle\n:DIVERT - [0:0]\n-A PREROUTING -j DIVERT\n-A DIVERT -p tcp -j TPROXY \
+                --on-port 9\n-A INPUT -p tcp -j MARK --set-xmark 0x1/0x1\nCOMMIT\n";
+    check(
+        dump,
+        &[
+            "mangle: -A PREROUTING -j DIVERT",
+            "mangle: -A DIVERT -p tcp -j TPROXY --on-port 9",
+        ],
+    );
+}

@@ -1,1 +1,117 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::net::IpAddr;
+
+use expect_test::{Expect, expect};
+
+use super::*;
+
+fn wanted() -> Wanted {
+    let nodes = ["10.1.0.1", "fd00::1"].map(|node| node.parse::<IpAddr>().unwrap());
+    Wanted::new(15006, 15007, nodes).unwrap()
+}
+
+fn check(family: Family, expected: &Expect) {
+    expected.assert_eq(&rules(&wanted(), family));
+}
+
+#[test]
+fn the_rules_of_ipv4() {
+    check(
+        Family::Ipv4,
+        &expect![[r#"
+        *filter
+        :PODWALL_SPOOFED - [0:0]
+        :PODWALL_INPUT - [0:0]
+        -I INPUT 1 -j PODWALL_INPUT
+        -A PODWALL_SPOOFED -j DROP
+        -A PODWALL_INPUT -i lo -j ACCEPT
+        -A PODWALL_INPUT ! -i lo -m addrtype --src-type LOCAL -j PODWALL_SPOOFED
+        -A PODWALL_INPUT -s 127.0.0.0/8 ! -i lo -j PODWALL_SPOOFED
+        -A PODWALL_INPUT -p icmp -j ACCEPT
+        -A PODWALL_INPUT -s 10.1.0.1/32 -j ACCEPT
+        -A PODWALL_INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+        -A PODWALL_INPUT -p tcp -m tcp --dport 15006 -m conntrack --ctstate DNAT -j ACCEPT
+        -A PODWALL_INPUT -p tcp -j REJECT --reject-with tcp-reset
+        -A PODWALL_INPUT -p udp -j DROP
+        -A PODWALL_INPUT -p sctp -j DROP
+        COMMIT
+        *nat
+        :PODWALL_REDIRECT - [0:0]
+        :PODWALL_CANARY - [0:0]
+        -I PREROUTING 1 ! -i lo -p tcp -j PODWALL_REDIRECT
+        -I OUTPUT 1 -j PODWALL_CANARY
+        -A PODWALL_REDIRECT -s 10.1.0.1/32 -j RETURN
+        -A PODWALL_REDIRECT -p tcp -j REDIRECT --to-ports 15006
+        -A PODWALL_CANARY -d 127.0.0.1/32 -o lo -p tcp -m tcp --dport 15007 -j REDIRECT --to-ports 15006
+        COMMIT
+    "#]],
+    );
+}
+
+#[test]
+fn the_rules_of_ipv6() {
+    check(
+        Family::Ipv6,
+        &expect![[r#"
+        *filter
+        :PODWALL_SPOOFED - [0:0]
+        :PODWALL_INPUT - [0:0]
+        -I INPUT 1 -j PODWALL_INPUT
+        -A PODWALL_SPOOFED -j DROP
+        -A PODWALL_INPUT -i lo -j ACCEPT
+        -A PODWALL_INPUT ! -i lo -m addrtype --src-type LOCAL -j PODWALL_SPOOFED
+        -A PODWALL_INPUT -s ::1/128 ! -i lo -j PODWALL_SPOOFED
+        -A PODWALL_INPUT -p ipv6-icmp -j ACCEPT
+        -A PODWALL_INPUT -s fd00::1/128 -j ACCEPT
+        -A PODWALL_INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+        -A PODWALL_INPUT -p tcp -m tcp --dport 15006 -m conntrack --ctstate DNAT -j ACCEPT
+        -A PODWALL_INPUT -p tcp -j REJECT --reject-with tcp-reset
+        -A PODWALL_INPUT -p udp -j DROP
+        -A PODWALL_INPUT -p sctp -j DROP
+        COMMIT
+        *nat
+        :PODWALL_REDIRECT - [0:0]
+        :PODWALL_CANARY - [0:0]
+        -I PREROUTING 1 ! -i lo -p tcp -j PODWALL_REDIRECT
+        -I OUTPUT 1 -j PODWALL_CANARY
+        -A PODWALL_REDIRECT -s fd00::1/128 -j RETURN
+        -A PODWALL_REDIRECT -p tcp -j REDIRECT --to-ports 15006
+        -A PODWALL_CANARY -d ::1/128 -o lo -p tcp -m tcp --dport 15007 -j REDIRECT --to-ports 15006
+        COMMIT
+    "#]],
+    );
+}
+
+#[test]
+fn p40_the_canary_is_the_last_line_of_the_nat_payload() {
+    for family in Family::ALL {
+        let text = rules(&wanted(), family);
+        let last = text.lines().rev().nth(1).unwrap();
+        assert!(
+            last.contains("PODWALL_CANARY") && last.contains("--dport 15007"),
+            "{last}"
+        );
+    }
+}
+
+#[test]
+fn a_trial_holds_every_kind_of_rule_and_hooks_none() {
+    for (family, table) in Family::ALL
+        .into_iter()
+        .flat_map(|f| Table::ALL.map(|t| (f, t)))
+    {
+        let (trial, clearance) = probe(&wanted(), family, table);
+        assert!(
+            !trial.contains("-I ") && !clearance.contains("-A "),
+            "{trial}{clearance}"
+        );
+        assert!(
+            trial.lines().all(|line| !line.contains("-j PODWALL")),
+            "{trial}"
+        );
+        let content = content(&wanted(), family, table);
+        let rules: usize = content.chains.iter().map(|chain| chain.rules.len()).sum();
+        assert_eq!(trial.matches("-A PODWALL_PROBE").count(), rules, "{trial}");
+    }
+}

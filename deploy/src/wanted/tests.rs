@@ -1,1 +1,76 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use super::*;
+
+fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+#[test]
+fn node_addresses_are_canonical_sorted_and_single() {
+    let given = addresses(&[
+        "fd00::1",
+        "10.0.0.2",
+        "::ffff:10.0.0.1",
+        "10.0.0.1",
+        "fd00::1",
+    ]);
+    let wanted = Wanted::new(15006, 15007, given).unwrap();
+    assert_eq!(
+        wanted.node_addresses,
+        addresses(&["10.0.0.1", "10.0.0.2", "fd00::1"])
+    );
+    assert_eq!(
+        wanted.nodes(Family::Ipv6).collect::<Vec<_>>(),
+        addresses(&["fd00::1"])
+    );
+}
+
+#[test]
+fn what_cannot_be_a_node_is_refused_by_name() {
+    let rows = [
+        ("0.0.0.0", "unspecified"),
+        ("::", "unspecified"),
+        ("127.0.0.1", "loopback"),
+        ("::1", "loopback"),
+        ("::ffff:127.0.0.1", "loopback"),
+        ("224.0.0.1", "multicast"),
+        ("ff02::1", "multicast"),
+        ("255.255.255.255", "broadcast"),
+    ];
+    for (address, word) in rows {
+        let error = Wanted::new(1, 2, addresses(&[address]))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(word), "{address}: {error}");
+        let built = Wanted {
+            listen_port: 1,
+            canary_port: 2,
+            node_addresses: addresses(&[address]),
+        };
+        assert!(built.canonical().is_err(), "{address}");
+    }
+}
+
+#[test]
+fn ports_are_checked() {
+    for (listen, canary) in [(0, 1), (1, 0), (7, 7)] {
+        let error = Wanted::new(listen, canary, []).unwrap_err();
+        assert_eq!(error.fault(), crate::Fault::Usage, "{error}");
+    }
+}
+
+#[test]
+fn s66_any_spelling_of_an_own_address_is_host_network() {
+    let rows = [
+        (&["10.0.0.1"], "10.0.0.1", true),
+        (&["10.0.0.1"], "::ffff:10.0.0.1", true),
+        (&["fd00::1"], "fd00::1", true),
+        (&["fd00::1"], "10.0.0.1", false),
+    ];
+    for (nodes, own, refused) in rows {
+        let wanted = Wanted::new(1, 2, addresses(nodes)).unwrap();
+        let answer = refuse_host_network(&wanted, &addresses(&[own]));
+        assert_eq!(answer.is_err(), refused, "{nodes:?} {own}");
+    }
+}
