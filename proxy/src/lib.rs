@@ -8,3 +8,6 @@ pub mod arrival;
 pub mod farewell;
 pub mod ruling;
 pub mod config;
+pub mod identify;
+pub mod judge;
+pub mod world;

@@ -1,0 +1,173 @@
+//! The writer's books: what is known of the subject and its policies, and whether a new judge is due.
+//!
+//! May enter: changes that concern the subject. Deliberately absent: readers and their lock; peers,
+//! which the index keeps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use podwall_policy::cluster::Cluster;
+use podwall_policy::diagnostic::Diagnostic;
+use podwall_policy::labels::Labels;
+use podwall_policy::object::{Object, ObjectName, Pod};
+use podwall_policy::peer::Identity;
+use podwall_policy::spec::Policy;
+
+use super::SubjectStatus;
+use crate::identify::feed::Gone;
+use crate::judge::{Judge, concerns};
+
+/// What is known of the subject.
+#[derive(Debug)]
+pub(super) struct Books {
+    subject: ObjectName,
+    /// The subject when it was last seen alive.
+    pod: Option<Pod>,
+    /// Its namespace's labels when they were last known.
+    namespace: Option<Labels>,
+    /// The policies of its namespace; those of others cannot select it (S5).
+    policies: BTreeMap<ObjectName, Arc<Policy>>,
+    /// What the judge of this moment was made of.
+    made_of: MadeOf,
+}
+
+#[derive(Debug, Eq, PartialEq)]
+enum MadeOf {
+    Nothing(SubjectStatus),
+    Known(Identity, Vec<Arc<Policy>>),
+}
+
+/// What a change means for what holds for the subject.
+#[derive(Debug)]
+pub(super) enum Verdicts {
+    /// Nothing.
+    Same,
+    /// This holds from now on.
+    New {
+        /// What is known of the subject.
+        subject: SubjectStatus,
+        /// How many policies select it.
+        policies: usize,
+        /// The judge, if it is known.
+        judge: Option<Judge>,
+        /// What is odd in the policies in the light of this subject.
+        findings: Vec<Diagnostic>,
+    },
+}
+
+impl Books {
+    pub(super) fn new(subject: ObjectName) -> Self {
+        Self {
+            subject,
+            pod: None,
+            namespace: None,
+            policies: BTreeMap::new(),
+            made_of: MadeOf::Nothing(SubjectStatus::Unknown),
+        }
+    }
+
+    pub(super) fn upsert(&mut self, object: &Object) {
+        match object {
+            Object::Pod(pod) => self.saw(pod),
+            Object::Namespace(one) if one.name == self.subject.namespace => {
+                self.namespace = Some(one.labels.clone());
+            }
+            Object::Policy(policy) => self.adopt(policy),
+            Object::BrokenPod(name) if *name == self.subject => self.pod = None,
+            Object::BrokenNamespace(name) if *name == self.subject.namespace => {
+                self.namespace = None
+            }
+            Object::Namespace(_) | Object::BrokenPod(_) | Object::BrokenNamespace(_) => {}
+        }
+    }
+
+    /// A subject that is gone keeps its last labels until this process ends with it.
+    pub(super) fn delete(&mut self, gone: &Gone) {
+        if let Gone::Policy(name) = gone {
+            self.policies.remove(name);
+        }
+    }
+
+    pub(super) fn resync(&mut self, cluster: &Cluster) {
+        self.policies.clear();
+        cluster
+            .policies()
+            .iter()
+            .for_each(|policy| self.adopt(policy));
+        cluster.pods().for_each(|pod| self.saw(pod));
+        for one in cluster
+            .namespaces()
+            .filter(|one| one.name == self.subject.namespace)
+        {
+            self.namespace = Some(one.labels.clone());
+        }
+        if cluster.broken_pods().any(|name| *name == self.subject) {
+            self.pod = None;
+        }
+        if cluster
+            .broken_namespaces()
+            .any(|name| *name == self.subject.namespace)
+        {
+            self.namespace = None;
+        }
+    }
+
+    fn saw(&mut self, pod: &Pod) {
+        if pod.name == self.subject && !pod.is_finished() {
+            self.pod = Some(pod.clone());
+        }
+    }
+
+    fn adopt(&mut self, policy: &Policy) {
+        if policy.name.namespace == self.subject.namespace {
+            self.policies
+                .insert(policy.name.clone(), Arc::new(policy.clone()));
+        }
+    }
+
+    /// What holds now, compiled as table `generation` if it differs from what held before.
+    pub(super) fn renew(&mut self, generation: u64) -> Verdicts {
+        let made_of = self.material();
+        if made_of == self.made_of {
+            return Verdicts::Same;
+        }
+        let verdicts = match &made_of {
+            MadeOf::Nothing(subject) => Verdicts::New {
+                subject: *subject,
+                policies: 0,
+                judge: None,
+                findings: Vec::new(),
+            },
+            MadeOf::Known(identity, policies) => {
+                let (judge, findings) = Judge::new(policies, identity, generation);
+                Verdicts::New {
+                    subject: SubjectStatus::Known,
+                    policies: policies.len(),
+                    judge: Some(judge),
+                    findings,
+                }
+            }
+        };
+        self.made_of = made_of;
+        verdicts
+    }
+
+    fn material(&self) -> MadeOf {
+        let Some(pod) = &self.pod else {
+            return MadeOf::Nothing(SubjectStatus::Unknown);
+        };
+        if pod.host_network {
+            return MadeOf::Nothing(SubjectStatus::HostNetwork);
+        }
+        let Some(labels) = &self.namespace else {
+            return MadeOf::Nothing(SubjectStatus::NamespaceUnknown);
+        };
+        let identity = Identity::of(pod, Some(labels.clone()));
+        let selecting = self
+            .policies
+            .values()
+            .filter(|one| concerns(one, &identity));
+        let selecting = selecting.cloned().collect();
+        MadeOf::Known(identity, selecting)
+    }
+}
