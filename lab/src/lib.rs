@@ -5,7 +5,7 @@
 //! helper process holds a process-id namespace open only as long as a pipe from the owner lives (`holder`).
 //! The lab also writes the state of its small cluster as ordinary manifests, one file, replaced atomically.
 //!
-//! It knows nothing of podwall itself: it starts programs and moves packets, and never judges one.
+//! Only `sidecar` knows podwall, and only as a program with a command line; nothing here judges a packet.
 //! Every wait is in [`wait_until`] or bounded by a deadline that the caller gives.
 
 mod address;

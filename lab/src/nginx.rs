@@ -109,7 +109,7 @@ fn prepare(lab: &Path, ports: &[u16], page: &str) -> LabResult<PathBuf> {
 fn configuration(dir: &Path, ports: &[u16]) -> LabResult<String> {
     let root = dir.display();
     let mut text = format!(
-        "daemon off; master_process off; pid {root}/pid; error_log stderr warn;\n\
+        "daemon off; master_process off; user root root; pid {root}/pid; error_log stderr warn;\n\
          events {{ worker_connections 16384; }}\n\
          http {{\n  access_log off; default_type text/plain; sendfile on; tcp_nodelay on;\n  \
          keepalive_requests 100000000; keepalive_timeout 300s;\n"

@@ -174,7 +174,7 @@ impl Sidecar {
         deadline: Duration,
     ) -> LabResult<Value> {
         let mut found = None;
-        wait_until(deadline, || {
+        let _ = wait_until(deadline, || {
             found = self.log().into_iter().skip(skip).find(|line| wanted(line));
             found.is_some()
         });

@@ -1,0 +1,15 @@
+//! The lab's claims, each as a test: pods and their packets, processes, manifests, and that nothing is left behind.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod endings;
+mod manifests;
+mod network;
+mod owner;
+mod plain_user;
+mod process;
+mod traces;
+
+use std::time::Duration;
+
+/// Long enough for a machine under load; nothing waits for it unless something is broken.
+const SOON: Duration = Duration::from_secs(20);

@@ -1,0 +1,79 @@
+//! The test program started a second time, as the owner of a lab that meets its end.
+//!
+//! `owner_process` is no test of its own: without the variable it has nothing to do and returns.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read},
+    os::unix::process::CommandExt,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use podwall_lab::{Lab, PodSpec, elevate};
+
+use crate::{plain_user, traces::Traces};
+
+const ROLE: &str = "PODWALL_LAB_TEST_OWNER";
+const NAME: &str = "owner::owner_process";
+
+/// Starts `program` (this one, or a copy) in the given role, as leader of its own group, by the words before it.
+pub fn start(role: &str, before: &[&str], program: &str) -> (Child, BufReader<ChildStdout>) {
+    let words: Vec<_> = before.iter().copied().chain([program]).collect();
+    let mut child = Command::new(words[0])
+        .args(&words[1..])
+        .args(["--exact", NAME, "--nocapture", "--test-threads=1"])
+        .env(ROLE, role)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    (child, output)
+}
+
+/// The owner's lab, as it told on its stdout.
+pub fn read_traces(output: &mut BufReader<ChildStdout>) -> Traces {
+    let mut told = String::new();
+    for line in output.by_ref().lines() {
+        let line = line.unwrap();
+        told.push_str(&line);
+        told.push('\n');
+        if let Some((_, told)) = line.split_once("LAB ") {
+            let mut words = told.split(' ').map(str::to_owned);
+            let (mark, dir) = (words.next().unwrap(), words.next().unwrap());
+            return Traces {
+                namespaces: words.collect(),
+                mark,
+                dir: dir.into(),
+            };
+        }
+    }
+    panic!("the owner told nothing of its lab: {told}");
+}
+
+#[test]
+fn owner_process() {
+    match env::var(ROLE).as_deref() {
+        Ok("wait") => hold_a_lab(),
+        Ok("plain-user") => {
+            elevate().unwrap();
+            plain_user::use_a_lab();
+        }
+        _ => {}
+    }
+}
+
+/// Builds a lab, tells of it, and goes on until its stdin ends.
+fn hold_a_lab() {
+    let mut lab = Lab::start().unwrap();
+    let pod = lab.pod(PodSpec::new("ns", "pod")).unwrap();
+    let mark = format!("86400.{}", std::process::id());
+    let traces = Traces::of(&lab, &pod, &mark);
+    println!(
+        "LAB {mark} {} {}",
+        lab.dir().display(),
+        traces.namespaces.join(" ")
+    );
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
