@@ -119,11 +119,16 @@ fn source<'c>(cluster: &'c Cluster, text: &str) -> Result<Source<'c>, Failure> {
         });
     }
     let name = offline::pod_name(text).map_err(|fault| {
-        Failure::input(format_args!("--from: {fault}, or an address such as 10.0.0.7"))
+        Failure::input(format_args!(
+            "--from: {fault}, or an address such as 10.0.0.7"
+        ))
     })?;
     let pod = offline::running_pod(cluster, &name, "--from")?;
     // A hostNetwork pod speaks with its node's address and is no peer of its own (S67).
-    match (pod.host_network, pod.addresses.first().or(pod.host_addresses.first())) {
+    match (
+        pod.host_network,
+        pod.addresses.first().or(pod.host_addresses.first()),
+    ) {
         (false, _) => Ok(Source::Pod(pod, None)),
         (true, Some(address)) => Ok(Source::Outside(*address)),
         (true, None) => Err(Failure::input(format_args!(
@@ -134,7 +139,8 @@ fn source<'c>(cluster: &'c Cluster, text: &str) -> Result<Source<'c>, Failure> {
 }
 
 fn answer(cluster: &Cluster, args: &Args) -> Result<Answer, Failure> {
-    let to = offline::pod_name(&args.to).map_err(|fault| Failure::input(format_args!("--to: {fault}")))?;
+    let to = offline::pod_name(&args.to)
+        .map_err(|fault| Failure::input(format_args!("--to: {fault}")))?;
     let to = offline::running_pod(cluster, &to, "--to")?;
     if to.host_network {
         return Err(Failure::input(format_args!(
@@ -174,19 +180,28 @@ fn sides(
     let to_identity = Arc::new(cluster.identity(to));
     let (table, diagnostics) = offline::table_for(cluster, &to_identity);
     offline::report(&diagnostics);
-    let question = |direction, address| Flow::with_peer_address(direction, port.protocol, port.number, address);
+    let question = |direction, address| {
+        Flow::with_peer_address(direction, port.protocol, port.number, address)
+    };
     match from {
         Source::Outside(address) => {
             check_family(*address, to)?;
             let flow = question(Direction::Ingress, Some(*address));
-            let peer = if node.contains(address) { Peer::Node } else { Peer::Outside };
+            let peer = if node.contains(address) {
+                Peer::Node
+            } else {
+                Peer::Outside
+            };
             Ok((side(&table, &flow, peer), no_pod()))
         }
         Source::Pod(pod, given) => {
             let (from_address, to_address) = match given {
                 Some(address) => {
                     check_family(*address, to)?;
-                    let same = to.addresses.iter().find(|one| one.is_ipv4() == address.is_ipv4());
+                    let same = to
+                        .addresses
+                        .iter()
+                        .find(|one| one.is_ipv4() == address.is_ipv4());
                     (Some(*address), same.copied())
                 }
                 None => offline::addresses(pod, to),
@@ -207,7 +222,11 @@ fn sides(
 
 /// No packet goes from one address family to the other.
 fn check_family(address: IpAddr, to: &Pod) -> Result<(), Failure> {
-    let reachable = to.addresses.is_empty() || to.addresses.iter().any(|one| one.is_ipv4() == address.is_ipv4());
+    let reachable = to.addresses.is_empty()
+        || to
+            .addresses
+            .iter()
+            .any(|one| one.is_ipv4() == address.is_ipv4());
     if reachable {
         return Ok(());
     }
@@ -220,14 +239,21 @@ fn check_family(address: IpAddr, to: &Pod) -> Result<(), Failure> {
 fn side(table: &Table, flow: &Flow, peer: Peer<'_>) -> Side {
     let verdict = decide(table, flow, peer);
     let rule = verdict.rule().and_then(|rule| table.rule_name(rule));
-    let denied = if verdict.is_allow() { Vec::new() } else { misses(table, flow, peer) };
+    let denied = if verdict.is_allow() {
+        Vec::new()
+    } else {
+        misses(table, flow, peer)
+    };
     Side {
         verdict: verdict.label(),
         reason: verdict.reason(),
         policy: rule.map(|(policy, _)| policy.to_string()),
         rule: rule.map(|(_, rule)| rule),
         misses: denied.into_iter().map(SideMiss::from).collect(),
-        isolated_by: table.isolating(flow.direction).map(ObjectName::to_string).collect(),
+        isolated_by: table
+            .isolating(flow.direction)
+            .map(ObjectName::to_string)
+            .collect(),
     }
 }
 
@@ -256,11 +282,24 @@ impl From<Miss> for SideMiss {
 
 fn print(out: &mut impl Write, answer: &Answer) -> std::io::Result<()> {
     let word = answer.verdict.to_uppercase();
-    writeln!(out, "{word}  {}  {} -> {}", answer.port, answer.from, answer.to)?;
+    writeln!(
+        out,
+        "{word}  {}  {} -> {}",
+        answer.port, answer.from, answer.to
+    )?;
     print_side(out, "ingress", &answer.ingress, "")?;
-    print_side(out, "egress", &answer.egress, "; podwall does not enforce egress, the source's side must")?;
+    print_side(
+        out,
+        "egress",
+        &answer.egress,
+        "; podwall does not enforce egress, the source's side must",
+    )?;
     if !answer.node_addresses.is_empty() {
-        let list: Vec<String> = answer.node_addresses.iter().map(IpAddr::to_string).collect();
+        let list: Vec<String> = answer
+            .node_addresses
+            .iter()
+            .map(IpAddr::to_string)
+            .collect();
         writeln!(out, "  node     always allowed from: {}", list.join(", "))?;
     }
     Ok(())
@@ -273,11 +312,21 @@ fn print_side(out: &mut impl Write, name: &str, side: &Side, remark: &str) -> st
     }
     writeln!(out, "{remark}")?;
     if !side.isolated_by.is_empty() {
-        writeln!(out, "           isolated by {}", side.isolated_by.join(", "))?;
+        writeln!(
+            out,
+            "           isolated by {}",
+            side.isolated_by.join(", ")
+        )?;
     }
     for miss in &side.misses {
-        let rule = miss.rule.map_or_else(|| "no rule".to_owned(), |rule| format!("rule {rule}"));
-        writeln!(out, "           {} {rule}: {} ({})", miss.policy, miss.detail, miss.clause)?;
+        let rule = miss
+            .rule
+            .map_or_else(|| "no rule".to_owned(), |rule| format!("rule {rule}"));
+        writeln!(
+            out,
+            "           {} {rule}: {} ({})",
+            miss.policy, miss.detail, miss.clause
+        )?;
     }
     Ok(())
 }

@@ -14,7 +14,12 @@ use podwall_proxy::config::{ADMIN_PORT, CANARY_PORT, ConfigFault, LISTEN_PORT};
 #[command(next_help_heading = "Shared by redirect and proxy: give both the same")]
 pub struct Shared {
     /// How arrivals reach podwall: redirect (nat REDIRECT to the relay; no privilege at run time)
-    #[arg(long, value_name = "MODE", env = "PODWALL_MODE", default_value = "redirect")]
+    #[arg(
+        long,
+        value_name = "MODE",
+        env = "PODWALL_MODE",
+        default_value = "redirect"
+    )]
     pub mode: String,
     /// Port of the relay; every inbound TCP connection is redirected to it
     #[arg(long, value_name = "PORT", env = "PODWALL_LISTEN_PORT", default_value_t = LISTEN_PORT.to_string())]
@@ -26,10 +31,21 @@ pub struct Shared {
     #[arg(long, value_name = "PORT", env = "PODWALL_CANARY_PORT", default_value_t = CANARY_PORT.to_string())]
     pub canary_port: String,
     /// Addresses of the pod's own node, always allowed: the downward API's status.hostIPs, separated by commas
-    #[arg(long, value_name = "ADDRESS,...", env = "HOST_IPS", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "ADDRESS,...",
+        env = "HOST_IPS",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub host_ips: String,
     /// A further address of the node; repeatable, or separated by commas
-    #[arg(long = "node-address", value_name = "ADDRESS", env = "PODWALL_NODE_ADDRESSES", value_delimiter = ',')]
+    #[arg(
+        long = "node-address",
+        value_name = "ADDRESS",
+        env = "PODWALL_NODE_ADDRESSES",
+        value_delimiter = ','
+    )]
     pub node_addresses: Vec<String>,
     /// Do not count the pod's default gateways among the node's addresses
     #[arg(long, env = "PODWALL_NO_GATEWAY", value_parser = clap::builder::BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
@@ -53,20 +69,54 @@ impl Shared {
     /// Reads every flag and adds what is wrong to `faults`; a faulty value reads as its default.
     pub fn read(&self, faults: &mut Vec<ConfigFault>) -> Effective {
         if self.mode != "redirect" {
-            faults.push(fault("--mode", "PODWALL_MODE", &self.mode, "the one mode there is so far is redirect"));
+            faults.push(fault(
+                "--mode",
+                "PODWALL_MODE",
+                &self.mode,
+                "the one mode there is so far is redirect",
+            ));
         }
-        let listen_port = port("--listen-port", "PODWALL_LISTEN_PORT", &self.listen_port, LISTEN_PORT, faults);
-        let admin_port = port("--admin-port", "PODWALL_ADMIN_PORT", &self.admin_port, ADMIN_PORT, faults);
-        let canary_port = port("--canary-port", "PODWALL_CANARY_PORT", &self.canary_port, CANARY_PORT, faults);
+        let listen_port = port(
+            "--listen-port",
+            "PODWALL_LISTEN_PORT",
+            &self.listen_port,
+            LISTEN_PORT,
+            faults,
+        );
+        let admin_port = port(
+            "--admin-port",
+            "PODWALL_ADMIN_PORT",
+            &self.admin_port,
+            ADMIN_PORT,
+            faults,
+        );
+        let canary_port = port(
+            "--canary-port",
+            "PODWALL_CANARY_PORT",
+            &self.canary_port,
+            CANARY_PORT,
+            faults,
+        );
         let mut node = BTreeSet::new();
-        let host_ips = self.host_ips.split(',').map(|one| ("--host-ips", "HOST_IPS", one));
-        let more = self.node_addresses.iter().map(|one| ("--node-address", "PODWALL_NODE_ADDRESSES", one.as_str()));
+        let host_ips = self
+            .host_ips
+            .split(',')
+            .map(|one| ("--host-ips", "HOST_IPS", one));
+        let more = self
+            .node_addresses
+            .iter()
+            .map(|one| ("--node-address", "PODWALL_NODE_ADDRESSES", one.as_str()));
         for (flag, variable, text) in host_ips.chain(more) {
             match text.trim() {
                 "" => {}
                 text => match text.parse::<IpAddr>() {
                     Ok(address) => drop(node.insert(address.to_canonical())),
-                    Err(_) => faults.push(fault(flag, variable, text, "write IP addresses, separated by commas")),
+                    Err(_) => faults.push(fault(
+                        flag,
+                        variable,
+                        text,
+                        "write IP addresses, separated by commas",
+                    )),
                 },
             }
         }
@@ -90,11 +140,22 @@ impl Shared {
     }
 }
 
-fn port(flag: &str, variable: &str, text: &str, default: u16, faults: &mut Vec<ConfigFault>) -> u16 {
+fn port(
+    flag: &str,
+    variable: &str,
+    text: &str,
+    default: u16,
+    faults: &mut Vec<ConfigFault>,
+) -> u16 {
     match text.trim().parse::<u16>() {
         Ok(port) if port != 0 => port,
         _ => {
-            faults.push(fault(flag, variable, text, "write a port number from 1 to 65535"));
+            faults.push(fault(
+                flag,
+                variable,
+                text,
+                "write a port number from 1 to 65535",
+            ));
             default
         }
     }
@@ -109,7 +170,10 @@ pub fn faults_together(faults: &[ConfigFault]) -> Result<(), Failure> {
         return Ok(());
     }
     let lines: Vec<String> = faults.iter().map(|one| format!("\n  {one}")).collect();
-    Err(Failure::input(format_args!("bad configuration:{}", lines.concat())))
+    Err(Failure::input(format_args!(
+        "bad configuration:{}",
+        lines.concat()
+    )))
 }
 
 fn fault(flag: &str, variable: &str, value: &str, mend: &str) -> ConfigFault {
@@ -126,7 +190,11 @@ impl fmt::Display for Effective {
             self.listen_port,
             self.admin_port,
             self.canary_port,
-            if node.is_empty() { "none".to_owned() } else { node.join(",") }
+            if node.is_empty() {
+                "none".to_owned()
+            } else {
+                node.join(",")
+            }
         )
     }
 }

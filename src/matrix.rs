@@ -84,9 +84,15 @@ pub fn run(args: &Args) -> Outcome {
 /// The pods that run and have a network of their own, sorted by name as it is printed.
 fn running(cluster: &Cluster) -> Vec<&Pod> {
     let alive = |pod: &&Pod| matches!(pod.phase, None | Some(Phase::Running));
-    let (host, mut pods): (Vec<&Pod>, Vec<&Pod>) = cluster.pods().filter(alive).partition(|pod| pod.host_network);
+    let (host, mut pods): (Vec<&Pod>, Vec<&Pod>) = cluster
+        .pods()
+        .filter(alive)
+        .partition(|pod| pod.host_network);
     for pod in host {
-        eprintln!("left out: {} is a hostNetwork pod; NetworkPolicy does not define what applies to it", pod.name);
+        eprintln!(
+            "left out: {} is a hostNetwork pod; NetworkPolicy does not define what applies to it",
+            pod.name
+        );
     }
     pods.sort_by_cached_key(|pod| pod.name.to_string());
     pods

@@ -23,7 +23,12 @@ use crate::failure::Failure;
 pub struct Manifests {
     /// Manifests to read: a file, a directory (its .yaml, .yml and .json files) or - for stdin; repeatable.
     /// What `kubectl get pods,ns,netpol -A -o yaml` prints is valid input
-    #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", required = true)]
+    #[arg(
+        short = 'f',
+        long = "filename",
+        value_name = "FILE|DIR|-",
+        required = true
+    )]
     pub paths: Vec<PathBuf>,
 }
 
@@ -65,7 +70,8 @@ impl std::str::FromStr for Port {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mend = || format!("{text:?} is no port; write NUMBER/PROTOCOL, for example 80/TCP or 53/UDP");
+        let mend =
+            || format!("{text:?} is no port; write NUMBER/PROTOCOL, for example 80/TCP or 53/UDP");
         let (number, protocol) = text.split_once('/').ok_or_else(mend)?;
         let number: u16 = number.parse().map_err(|_| mend())?;
         if number == 0 {
@@ -82,7 +88,9 @@ impl std::str::FromStr for Port {
 /// Where the text is not two words with a slash between.
 pub fn pod_name(text: &str) -> Result<ObjectName, String> {
     match text.split_once('/') {
-        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+        Some((namespace, name))
+            if !namespace.is_empty() && !name.is_empty() && !name.contains('/') =>
+        {
             Ok(ObjectName::new(namespace, name))
         }
         _ => Err(format!("{text:?} names no pod; write NAMESPACE/POD")),
@@ -93,7 +101,11 @@ pub fn pod_name(text: &str) -> Result<ObjectName, String> {
 ///
 /// # Errors
 /// Where there is none, or it has ended and owns no address any more (S70).
-pub fn running_pod<'c>(cluster: &'c Cluster, name: &ObjectName, flag: &str) -> Result<&'c Pod, Failure> {
+pub fn running_pod<'c>(
+    cluster: &'c Cluster,
+    name: &ObjectName,
+    flag: &str,
+) -> Result<&'c Pod, Failure> {
     let Some(pod) = cluster.pod(name) else {
         return Err(Failure::input(format_args!(
             "{flag} {name}: no such pod in the manifests; is its file among the -f, and the namespace right?"
@@ -118,7 +130,10 @@ pub fn table_for(cluster: &Cluster, subject: &Identity) -> (Arc<Table>, Vec<Diag
 /// that the source has too. `None` for a side that has no address, or none of a common family.
 pub fn addresses(source: &Pod, destination: &Pod) -> (Option<IpAddr>, Option<IpAddr>) {
     let common = destination.addresses.iter().find_map(|to| {
-        let from = source.addresses.iter().find(|from| from.is_ipv4() == to.is_ipv4())?;
+        let from = source
+            .addresses
+            .iter()
+            .find(|from| from.is_ipv4() == to.is_ipv4())?;
         Some((*from, *to))
     });
     match common {

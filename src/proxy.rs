@@ -1,10 +1,173 @@
-//! `podwall proxy`: the sidecar. Reads flags, runs until SIGTERM or SIGINT.
+//! `podwall proxy`: the sidecar. Reads flags, runs until SIGTERM or SIGINT, says how it ended.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use podwall_proxy::config::{Config, ConfigFault};
+use podwall_proxy::config::{Config, Settings};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Shared, faults_together};
 
+/// The sidecar: judge every connection that enters the pod, relay or reset it.
+///
+/// Needs no privilege. Until it has read a whole state from its source nobody enters but the node.
+/// One JSON line on stdout for each connection at its end; talk on stderr; /livez, /readyz and
+/// /metrics on the admin port.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 stopped as asked, 2 bad configuration, 3 the environment (a port is taken, hostNetwork).\n\
+Inbound UDP and SCTP are dropped by the rules of `podwall redirect`; mode redirect carries TCP only."
+)]
+pub struct Args {
+    /// The pod that this sidecar guards; without it POD_NAMESPACE and POD_NAME say so
+    #[arg(
+        long,
+        value_name = "NS/POD",
+        env = "PODWALL_POD",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pod: String,
+    /// The pod's namespace, where --pod is not given
+    #[arg(
+        long,
+        value_name = "NS",
+        env = "POD_NAMESPACE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pod_namespace: String,
+    /// The pod's name, where --pod is not given
+    #[arg(
+        long,
+        value_name = "POD",
+        env = "POD_NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pod_name: String,
+    /// Manifests to follow: a file, or a directory (its .yaml, .yml and .json files); repeatable. Edits take effect at once
+    #[arg(
+        short = 'f',
+        long = "filename",
+        value_name = "FILE|DIR",
+        env = "PODWALL_FILES",
+        value_delimiter = ','
+    )]
+    sources: Vec<PathBuf>,
+    /// Leave open connections alone when a change turns their verdict
+    #[arg(long, env = "PODWALL_KEEP_ESTABLISHED", value_parser = clap::builder::BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
+    keep_established: bool,
+    /// How long one side may stay silent after the other has closed [default: 5m]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "PODWALL_HALF_CLOSE_TIMEOUT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    half_close_timeout: String,
+    /// How long open connections may go on after SIGTERM [default: 25s]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "PODWALL_DRAIN_TIMEOUT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    drain_timeout: String,
+    /// Connections open at a time; more are reset [default: what the limit of open files holds]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "PODWALL_MAX_CONNECTIONS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    max_connections: String,
+    /// Threads that carry connections [default: one for each processor, at most 4]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "PODWALL_WORKER_THREADS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    worker_threads: String,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A bad configuration, or an environment in which the sidecar cannot serve.
+pub fn run(args: Args) -> Outcome {
+    let config = config(args)?;
+    let runtime = runtime(config.worker_threads).map_err(Failure::environment)?;
+    let stopped = runtime.block_on(podwall_proxy::run::run(config, asked_to_stop_or_log()));
+    let drained = stopped.map_err(Failure::environment)?;
+    tracing::info!("stopped: {drained}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn config(args: Args) -> Result<Config, Failure> {
+    let mut faults = Vec::new();
+    let shared = args.shared.read(&mut faults);
+    let read = Config::new(&Settings {
+        pod: args.pod,
+        pod_namespace: args.pod_namespace,
+        pod_name: args.pod_name,
+        sources: args.sources,
+        listen_port: shared.listen_port,
+        admin_port: shared.admin_port,
+        canary_port: shared.canary_port,
+        node_addresses: shared.node_addresses.clone(),
+        keep_established: args.keep_established,
+        half_close_timeout: args.half_close_timeout,
+        drain_timeout: args.drain_timeout,
+        max_connections: args.max_connections,
+        worker_threads: args.worker_threads,
+    });
+    let config = read.map_err(|more| faults.extend(more));
+    faults_together(&faults)?;
+    let config = config.map_err(|()| Failure::input("bad configuration"))?;
+    tracing::info!("proxy {shared} {config}");
+    Ok(config)
+}
+
+/// One worker needs no work stealing between threads.
+fn runtime(worker_threads: usize) -> io::Result<Runtime> {
+    match worker_threads {
+        1 => Builder::new_current_thread().enable_all().build(),
+        count => Builder::new_multi_thread()
+            .worker_threads(count)
+            .enable_all()
+            .build(),
+    }
+}
+
+/// Resolves at SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where the kernel refuses a signal handler.
+pub async fn asked_to_stop() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// The same for a sidecar, which without handlers would stop at once instead of never.
+async fn asked_to_stop_or_log() {
+    match asked_to_stop().await {
+        Ok(()) => tracing::info!("asked to stop; draining"),
+        Err(error) => tracing::error!("cannot listen for signals ({error}); stopping"),
+    }
+}

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use podwall_deploy::{Fault, Family, RedirectError, Report, Wanted};
+use podwall_deploy::{Family, Fault, RedirectError, Report, Wanted};
 
 use crate::failure::{Failure, Outcome, unwritten};
 use crate::flags::{Effective, Shared, faults_together};
@@ -15,8 +15,10 @@ use crate::flags::{Effective, Shared, faults_together};
 /// families. Runs of any number leave the same rules. At every moment of a run, also when it is
 /// killed, nobody enters who would not enter at the end of it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 done or as wanted, 1 --check found a difference, 2 bad input, \
-3 a missing privilege, tool or kernel feature, or NAT or TPROXY rules of others.")]
+#[command(
+    after_help = "Exit codes: 0 done or as wanted, 1 --check found a difference, 2 bad input, \
+3 a missing privilege, tool or kernel feature, or NAT or TPROXY rules of others."
+)]
 pub struct Args {
     #[command(flatten)]
     shared: Shared,
@@ -46,16 +48,29 @@ pub fn run(args: &Args) -> Outcome {
     tracing::info!("redirect {flags}");
     if args.remove {
         let removed = podwall_deploy::remove().map_err(failure)?;
-        removed.warnings.iter().for_each(|one| tracing::warn!("{one}"));
-        tracing::info!("removed podwall's rules in {} steps; nothing is refused any more", removed.steps.len());
+        removed
+            .warnings
+            .iter()
+            .for_each(|one| tracing::warn!("{one}"));
+        tracing::info!(
+            "removed podwall's rules in {} steps; nothing is refused any more",
+            removed.steps.len()
+        );
         return Ok(ExitCode::SUCCESS);
     }
     if args.check {
         return check(&podwall_deploy::check(&wanted).map_err(failure)?);
     }
     let report = podwall_deploy::install(&wanted).map_err(failure)?;
-    report.warnings.iter().for_each(|one| tracing::warn!("{one}"));
-    tracing::info!("installed and read back: {} {}", report.backend, families(&report));
+    report
+        .warnings
+        .iter()
+        .for_each(|one| tracing::warn!("{one}"));
+    tracing::info!(
+        "installed and read back: {} {}",
+        report.backend,
+        families(&report)
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -75,13 +90,20 @@ fn print(wanted: &Wanted) -> Outcome {
 
 /// The differences are what was asked for, so they are data: stdout.
 fn check(report: &Report) -> Outcome {
-    report.warnings.iter().for_each(|one| tracing::warn!("{one}"));
+    report
+        .warnings
+        .iter()
+        .for_each(|one| tracing::warn!("{one}"));
     let mut out = std::io::stdout().lock();
     for one in &report.differences {
         writeln!(out, "{one}").map_err(unwritten)?;
     }
     if report.as_wanted() {
-        tracing::info!("the rules are as wanted: {} {}", report.backend, families(report));
+        tracing::info!(
+            "the rules are as wanted: {} {}",
+            report.backend,
+            families(report)
+        );
         return Ok(ExitCode::SUCCESS);
     }
     tracing::error!("the rules are not as wanted; run podwall redirect with the same flags again");

@@ -95,12 +95,18 @@ pub fn step(out: &mut impl Write, played: &Played, colour: bool) -> std::io::Res
 
 /// The table's width: `COLUMNS` where the shell exports it, else 132 characters.
 fn terminal_width() -> u16 {
-    let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let told = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse().ok());
     told.unwrap_or(132).clamp(100, 200)
 }
 
 fn seen(row: &Row, colour: bool) -> Cell {
-    let mark = if row.ok { &row.seen } else { &format!("{} (!)", row.seen) };
+    let mark = if row.ok {
+        &row.seen
+    } else {
+        &format!("{} (!)", row.seen)
+    };
     let cell = Cell::new(mark);
     match (colour, row.ok, row.seen.as_str()) {
         (false, ..) => cell,
@@ -116,10 +122,20 @@ fn seen(row: &Row, colour: bool) -> Cell {
 /// Where `out` cannot be written.
 pub fn sum(out: &mut impl Write, steps: &[Played], took: Duration) -> std::io::Result<()> {
     let rows = steps.iter().flat_map(|step| &step.rows);
-    let (good, bad) = rows.fold((0, 0), |(good, bad), row| if row.ok { (good + 1, bad) } else { (good, bad + 1) });
+    let (good, bad) = rows.fold((0, 0), |(good, bad), row| {
+        if row.ok {
+            (good + 1, bad)
+        } else {
+            (good, bad + 1)
+        }
+    });
     let seconds = took.as_secs_f64();
     if bad == 0 {
         return writeln!(out, "\nAll {good} rows are as expected, in {seconds:.1} s.");
     }
-    writeln!(out, "\n{bad} of {} rows are NOT as expected (marked with !), in {seconds:.1} s.", good + bad)
+    writeln!(
+        out,
+        "\n{bad} of {} rows are NOT as expected (marked with !), in {seconds:.1} s.",
+        good + bad
+    )
 }

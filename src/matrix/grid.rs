@@ -60,7 +60,9 @@ impl Grid {
             for _ in 0..workers {
                 let (send, next, kinds) = (send.clone(), &next, &kinds);
                 scope.spawn(move || {
-                    while let Some(kind) = kinds.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    while let Some(kind) =
+                        kinds.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+                    {
                         if send.send(strip(kind, kinds, pods, ports)).is_err() {
                             return;
                         }
@@ -69,8 +71,14 @@ impl Grid {
             }
             drop(send);
             for strip in strips {
-                strip.ingress.into_iter().for_each(|(cell, allowed)| grid.ingress[cell] = allowed);
-                strip.egress.into_iter().for_each(|(cell, allowed)| grid.egress[cell] = allowed);
+                strip
+                    .ingress
+                    .into_iter()
+                    .for_each(|(cell, allowed)| grid.ingress[cell] = allowed);
+                strip
+                    .egress
+                    .into_iter()
+                    .for_each(|(cell, allowed)| grid.egress[cell] = allowed);
             }
         });
         grid
@@ -109,10 +117,26 @@ fn strip(kind: &Kind, kinds: &[Kind], pods: &[&Pod], ports: &[Port]) -> Strip {
             for &peer in other.members.iter().filter(|peer| **peer != subject) {
                 let (from, _) = offline::addresses(pods[peer], pods[subject]);
                 let cell = (peer * pods.len() + subject) * ports.len();
-                ask(&mut strip.ingress, cell, kind, &row, Direction::Ingress, from, ports);
+                ask(
+                    &mut strip.ingress,
+                    cell,
+                    kind,
+                    &row,
+                    Direction::Ingress,
+                    from,
+                    ports,
+                );
                 let (_, to) = offline::addresses(pods[subject], pods[peer]);
                 let cell = (subject * pods.len() + peer) * ports.len();
-                ask(&mut strip.egress, cell, kind, &row, Direction::Egress, to, ports);
+                ask(
+                    &mut strip.egress,
+                    cell,
+                    kind,
+                    &row,
+                    Direction::Egress,
+                    to,
+                    ports,
+                );
             }
         }
     }

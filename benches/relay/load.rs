@@ -1,0 +1,291 @@
+//! The client's side: one figure at a time, for one slice of time.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use podwall_lab::{LabResult, Pod};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, Pid, sched_setaffinity};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use super::app::{ASK, PAGE, REQUEST, STREAM};
+
+/// Bound on one whole figure, whatever the other side does.
+const BOUND: Duration = Duration::from_secs(30);
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug)]
+pub enum Figure {
+    /// New connections, so many at a time: connect, ask, first byte, close.
+    Connect(usize),
+    /// Requests over so many open connections.
+    KeepAlive(usize),
+    /// Bytes over so many streams.
+    Bulk(usize),
+}
+
+/// All figures of a round.
+pub const FIGURES: &[Figure] = &[
+    Figure::Connect(1),
+    Figure::Connect(16),
+    Figure::Connect(64),
+    Figure::KeepAlive(1),
+    Figure::KeepAlive(32),
+    Figure::Bulk(1),
+    Figure::Bulk(4),
+];
+
+/// One measured value.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// What it is, unit included.
+    pub name: String,
+    /// The value.
+    pub value: f64,
+}
+
+fn value(name: impl Into<String>, value: f64) -> Value {
+    Value {
+        name: name.into(),
+        value,
+    }
+}
+
+/// Measures `figure` against `target` from `client`.
+///
+/// # Errors
+/// Where the pod cannot be entered.
+pub fn run(
+    client: &Pod,
+    figure: Figure,
+    target: SocketAddr,
+    slice: Duration,
+    cpu: usize,
+) -> LabResult<Vec<Value>> {
+    inside(client, cpu, async move {
+        match figure {
+            Figure::Connect(at_a_time) => connect(target, at_a_time, slice).await,
+            Figure::KeepAlive(connections) => keep_alive(target, connections, slice).await,
+            Figure::Bulk(streams) => bulk(target, streams, slice).await,
+        }
+    })
+}
+
+/// How long a denied client waits for its reset.
+///
+/// # Errors
+/// Where the pod cannot be entered.
+pub fn denied(
+    rogue: &Pod,
+    target: SocketAddr,
+    slice: Duration,
+    cpu: usize,
+) -> LabResult<Vec<Value>> {
+    inside(rogue, cpu, async move {
+        let (mut waits, until) = (Vec::new(), Instant::now() + slice);
+        while Instant::now() < until {
+            let asked = Instant::now();
+            assert!(page(target).await.is_err(), "a rogue got its page");
+            waits.push(asked.elapsed());
+        }
+        vec![value(
+            "denied: connect to reset p50, us",
+            percentile(&mut waits, 50),
+        )]
+    })
+}
+
+/// Holds `count` idle connections, each of which has carried one request, while `look` looks.
+///
+/// # Errors
+/// Where the pod cannot be entered.
+pub fn hold<T: Send>(
+    client: &Pod,
+    target: SocketAddr,
+    count: usize,
+    look: impl FnOnce() -> T + Send,
+) -> LabResult<T> {
+    client.place().enter(|| {
+        runtime().block_on(async {
+            let mut held = Vec::with_capacity(count);
+            for _ in 0..count {
+                let mut stream = TcpStream::connect(target)
+                    .await
+                    .expect("an allowed connection");
+                ask(&mut stream).await.expect("a page");
+                held.push(stream);
+            }
+            look()
+        })
+    })
+}
+
+fn inside<T: Send>(pod: &Pod, cpu: usize, work: impl Future<Output = T> + Send) -> LabResult<T> {
+    pod.place().enter(|| {
+        pin_thread(cpu);
+        runtime().block_on(async {
+            tokio::time::timeout(BOUND, work)
+                .await
+                .expect("a figure within its bound")
+        })
+    })
+}
+
+async fn connect(target: SocketAddr, at_a_time: usize, slice: Duration) -> Vec<Value> {
+    let (began, until) = (Instant::now(), Instant::now() + slice);
+    let mut tasks = JoinSet::new();
+    for _ in 0..at_a_time {
+        tasks.spawn(async move {
+            let mut waits = Vec::new();
+            while Instant::now() < until {
+                let asked = Instant::now();
+                page(target).await.expect("an allowed connection");
+                waits.push(asked.elapsed());
+            }
+            waits
+        });
+    }
+    let mut waits = tasks.join_all().await.concat();
+    let rate = waits.len() as f64 / began.elapsed().as_secs_f64();
+    vec![
+        value(format!("new connections, {at_a_time} at a time, /s"), rate),
+        value(
+            format!("connect to first byte p50, {at_a_time} at a time, us"),
+            percentile(&mut waits, 50),
+        ),
+        value(
+            format!("connect to first byte p99, {at_a_time} at a time, us"),
+            percentile(&mut waits, 99),
+        ),
+    ]
+}
+
+async fn keep_alive(target: SocketAddr, connections: usize, slice: Duration) -> Vec<Value> {
+    let mut streams = Vec::new();
+    for _ in 0..connections {
+        streams.push(
+            TcpStream::connect(target)
+                .await
+                .expect("an allowed connection"),
+        );
+    }
+    let (began, until) = (Instant::now(), Instant::now() + slice);
+    let mut tasks = JoinSet::new();
+    for mut stream in streams {
+        tasks.spawn(async move {
+            let mut count = 0usize;
+            while Instant::now() < until {
+                ask(&mut stream).await.expect("a page");
+                count += 1;
+            }
+            count
+        });
+    }
+    let count: usize = tasks.join_all().await.into_iter().sum();
+    let rate = count as f64 / began.elapsed().as_secs_f64();
+    vec![value(
+        format!("keep-alive requests, {connections} connections, /s"),
+        rate,
+    )]
+}
+
+async fn bulk(target: SocketAddr, streams: usize, slice: Duration) -> Vec<Value> {
+    let began = Instant::now();
+    let mut tasks = JoinSet::new();
+    for _ in 0..streams {
+        tasks.spawn(async move {
+            let mut stream = TcpStream::connect(target)
+                .await
+                .expect("an allowed connection");
+            stream
+                .write_all(&[STREAM; REQUEST])
+                .await
+                .expect("a request");
+            let (mut buffer, mut bytes) = (vec![0; 256 * 1024], 0usize);
+            while began.elapsed() < slice {
+                bytes += stream.read(&mut buffer).await.expect("a stream");
+            }
+            bytes
+        });
+    }
+    let bytes: usize = tasks.join_all().await.into_iter().sum();
+    let rate = bytes as f64 / began.elapsed().as_secs_f64() / 1e6;
+    vec![value(format!("bulk, {streams} streams, MB/s"), rate)]
+}
+
+/// Connects, asks, reads the first byte, closes.
+async fn page(target: SocketAddr) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(target).await?;
+    stream.set_nodelay(true)?;
+    ask(&mut stream).await
+}
+
+async fn ask(stream: &mut TcpStream) -> std::io::Result<()> {
+    stream.write_all(&[ASK; REQUEST]).await?;
+    stream.read_exact(&mut [0; PAGE]).await?;
+    Ok(())
+}
+
+fn percentile(waits: &mut [Duration], percent: usize) -> f64 {
+    waits.sort_unstable();
+    let at = (waits.len() * percent / 100).min(waits.len().saturating_sub(1));
+    waits
+        .get(at)
+        .map_or(f64::NAN, |wait| wait.as_secs_f64() * 1e6)
+}
+
+/// One thread, timers and sockets.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// Binds this thread to one processor; a machine that has fewer goes on unbound.
+pub fn pin_thread(cpu: usize) {
+    let _ = sched_setaffinity(None, &one(cpu));
+}
+
+/// Binds another process's first thread, and what it starts later, to one processor.
+pub fn pin_process(pid: u32, cpu: usize) {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    for task in tasks {
+        let id = task.file_name().to_string_lossy().parse().ok();
+        if let Some(id) = id.and_then(Pid::from_raw) {
+            let _ = sched_setaffinity(Some(id), &one(cpu));
+        }
+    }
+}
+
+fn one(cpu: usize) -> CpuSet {
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    set
+}
+
+/// Client and application hold thousands of sockets in this one process.
+pub fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let _ = setrlimit(Resource::Nofile, wanted);
+}
+
+/// A process's anonymous resident memory, in bytes.
+pub fn anonymous_memory(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let kilobytes = line.and_then(|text| text.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    kilobytes.map_or(f64::NAN, |number| number * 1024.0)
+}

@@ -1,0 +1,119 @@
+//! `podwall demo`: the tutorial's scenario, played with real pods, nginx, sidecar and requests.
+//!
+//! `script` says what is played, `stage` builds it, `play` plays one step, `show` prints it.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use podwall_lab::LabError;
+
+use crate::failure::{Failure, Outcome, unwritten};
+
+mod play;
+mod script;
+mod show;
+mod stage;
+
+/// Play the tutorial's scenario with real pods, nginx and a rogue, without a cluster.
+///
+/// Pods are network namespaces of their own; nothing of the machine's network is touched. Works as
+/// root, and without root where user namespaces are allowed. Needs ip, iptables, nginx, curl,
+/// unshare and setpriv.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 every row is as expected, 1 some row is not, 3 a tool or privilege is missing."
+)]
+pub struct Args {
+    /// How connections reach the sidecar
+    #[arg(long, value_enum, default_value_t = Mode::Redirect)]
+    mode: Mode,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    /// Leave the pods running after the last step, say how to enter them, and wait for Ctrl-C
+    #[arg(long)]
+    keep: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Mode {
+    /// nat REDIRECT to the sidecar, which relays
+    Redirect,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    /// For people
+    Table,
+    /// For programs; versioned
+    Json,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where the stage cannot be built: a missing tool or privilege.
+pub fn run(args: &Args) -> Outcome {
+    podwall_lab::elevate().map_err(missing)?;
+    let Mode::Redirect = args.mode;
+    let began = Instant::now();
+    let mut stage = stage::Stage::build().map_err(missing)?;
+    let mut played = Vec::new();
+    let mut out = std::io::stdout().lock();
+    let colour =
+        out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    for step in &script::STEPS {
+        let rows = play::step(&mut stage, step).map_err(missing)?;
+        if let Output::Table = args.output {
+            show::step(&mut out, &rows, colour).map_err(unwritten)?;
+        }
+        played.push(rows);
+    }
+    let ok = played.iter().flat_map(|step| &step.rows).all(|row| row.ok);
+    finish(&mut out, args, &played, ok, began.elapsed()).map_err(unwritten)?;
+    if args.keep {
+        keep(&stage)?;
+    }
+    Ok(ExitCode::from(u8::from(!ok)))
+}
+
+fn finish(
+    out: &mut impl Write,
+    args: &Args,
+    played: &[show::Played],
+    ok: bool,
+    took: Duration,
+) -> std::io::Result<()> {
+    match args.output {
+        Output::Table => show::sum(out, played, took),
+        Output::Json => {
+            let report = show::Report {
+                version: 1,
+                mode: "redirect",
+                ok,
+                seconds: took.as_secs_f64(),
+                steps: played,
+            };
+            serde_json::to_writer_pretty(&mut *out, &report)?;
+            writeln!(out)
+        }
+    }
+}
+
+/// Says how to try by hand, and waits until somebody ends it.
+fn keep(stage: &stage::Stage) -> Result<(), Failure> {
+    eprint!("{}", stage.how_to_enter());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::environment)?;
+    runtime
+        .block_on(crate::proxy::asked_to_stop())
+        .map_err(Failure::environment)
+}
+
+fn missing(error: LabError) -> Failure {
+    Failure::environment(error)
+}

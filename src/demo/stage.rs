@@ -1,0 +1,137 @@
+//! The stage: the scenario's pods in the lab, nginx in app2, podwall beside it.
+//!
+//! Deliberately absent: what is expected of anybody.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use podwall_lab::{Lab, LabError, LabResult, Nginx, Pod, PodSpec, Sidecar, wait_until};
+use podwall_policy::document;
+use podwall_policy::object::Object;
+
+use super::script::{CLIENTS, CLUSTER, PORTS, SUBJECT};
+
+/// Bound on the time from a written manifest to its being taken in.
+const TAKEN_IN: Duration = Duration::from_secs(10);
+/// The series that grows by every change that the sidecar has taken in.
+const GENERATION: &str = "podwall_source_generation";
+
+/// Everything that runs.
+pub struct Stage {
+    /// The pods and their manifests.
+    pub lab: Lab,
+    /// podwall beside app2.
+    pub sidecar: Sidecar,
+    _nginx: Nginx,
+}
+
+impl Stage {
+    /// Builds it and returns when the sidecar is ready.
+    ///
+    /// # Errors
+    /// Whatever the lab lacks.
+    pub fn build() -> LabResult<Self> {
+        let mut lab = Lab::start()?;
+        lab.batch(populate)?;
+        let app2 = pod_of(&lab, SUBJECT)?;
+        let nginx = Nginx::start(app2.place(), &PORTS, "This is the page of app2.")?;
+        let program = std::env::current_exe().map_err(|source| LabError::Io {
+            what: "find the podwall program".to_owned(),
+            source,
+        })?;
+        let sidecar = Sidecar::start(&lab, &app2, &program, &[])?;
+        Ok(Self {
+            lab,
+            sidecar,
+            _nginx: nginx,
+        })
+    }
+
+    /// Changes the cluster and returns when the sidecar has taken the change in.
+    ///
+    /// # Errors
+    /// Where the change cannot be written, or is not taken in.
+    pub fn change(&mut self, change: impl FnOnce(&mut Lab) -> LabResult<()>) -> LabResult<()> {
+        let before = self.sidecar.metric(GENERATION)?;
+        self.lab.batch(change)?;
+        let sidecar = &self.sidecar;
+        if wait_until(TAKEN_IN, || {
+            sidecar.metric(GENERATION).is_ok_and(|now| now > before)
+        }) {
+            return Ok(());
+        }
+        Err(LabError::Timeout {
+            what: "the sidecar to take in the manifests".to_owned(),
+            after: TAKEN_IN,
+            output: sidecar.process().output_so_far(),
+        })
+    }
+
+    /// The pod of that name.
+    ///
+    /// # Errors
+    /// Where the scenario has none.
+    pub fn pod(&self, name: (&str, &str)) -> LabResult<Pod> {
+        pod_of(&self.lab, name)
+    }
+
+    /// How a person enters the pods, for `--keep`.
+    pub fn how_to_enter(&self) -> String {
+        let mut text =
+            "\nThe pods are running. In another terminal, as the same user:\n".to_owned();
+        let Some(app2) = self.lab.get(SUBJECT.0, SUBJECT.1) else {
+            return text;
+        };
+        for (namespace, name) in CLIENTS {
+            if let Some(pod) = self.lab.get(namespace, name) {
+                let (entry, url) = (pod.place().entry(), app2.v4());
+                let _ = writeln!(
+                    text,
+                    "  # {namespace}/{name}\n  {entry} curl -sS http://{url}:80/"
+                );
+            }
+        }
+        let manifests = self.lab.manifests().display();
+        let entry = app2.place().entry();
+        let _ = writeln!(text, "  # the rules of app2\n  {entry} iptables-save");
+        let _ = writeln!(
+            text,
+            "The manifests are in {manifests}; an edit takes effect at once."
+        );
+        let _ = writeln!(text, "Ctrl-C ends it all.");
+        text
+    }
+}
+
+fn pod_of(lab: &Lab, (namespace, name): (&str, &str)) -> LabResult<Pod> {
+    lab.get(namespace, name).ok_or_else(|| LabError::NoSuchPod {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    })
+}
+
+/// Makes the scenario's namespaces and pods from its manifest.
+fn populate(lab: &mut Lab) -> LabResult<()> {
+    let documents =
+        document::read("deploy/demo/cluster.yaml", CLUSTER).map_err(|fault| LabError::Io {
+            what: "read the demo's manifests".to_owned(),
+            source: std::io::Error::other(fault.to_string()),
+        })?;
+    for object in documents.objects {
+        match object {
+            Object::Namespace(namespace) => lab.namespace(&namespace.name, &[])?,
+            Object::Pod(pod) => {
+                let mut spec = PodSpec::new(&*pod.name.namespace, &*pod.name.name);
+                for (key, value) in pod.labels.iter() {
+                    spec = spec.label(key, value);
+                }
+                for port in pod.named_ports.iter() {
+                    spec = spec.port(&*port.name, port.port, port.protocol.label());
+                }
+                lab.pod(spec)?;
+            }
+            Object::Policy(_) | Object::BrokenPod(_) | Object::BrokenNamespace(_) => {}
+        }
+    }
+    Ok(())
+}
