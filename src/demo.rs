@@ -2,7 +2,7 @@
 //!
 //! `script` says what is played, `stage` builds it, `play` plays one step, `show` prints it.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -62,12 +62,10 @@ pub fn run(args: &Args) -> Outcome {
     let mut stage = stage::Stage::build().map_err(missing)?;
     let mut played = Vec::new();
     let mut out = std::io::stdout().lock();
-    let colour =
-        out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     for step in &script::STEPS {
         let rows = play::step(&mut stage, step).map_err(missing)?;
         if let Output::Table = args.output {
-            show::step(&mut out, &rows, colour).map_err(unwritten)?;
+            show::step(&mut out, &rows).map_err(unwritten)?;
         }
         played.push(rows);
     }

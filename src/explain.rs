@@ -12,7 +12,7 @@ use podwall_policy::decide::decide;
 use podwall_policy::explain::{Miss, misses};
 use podwall_policy::flow::{Direction, Flow};
 use podwall_policy::object::{ObjectName, Pod};
-use podwall_policy::peer::{Identity, Peer};
+use podwall_policy::peer::Peer;
 use serde::Serialize;
 
 use crate::failure::{Failure, Outcome, unwritten};

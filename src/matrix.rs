@@ -163,7 +163,7 @@ impl View {
     fn table(&self, out: &mut impl Write) -> std::io::Result<()> {
         for (port, name) in self.ports.iter().enumerate() {
             let mut table = TextTable::new();
-            table.load_preset(UTF8_FULL_CONDENSED);
+            table.load_style(UTF8_FULL_CONDENSED);
             let heads = self.pods.iter().map(String::as_str);
             table.set_header(std::iter::once(name.as_str()).chain(heads));
             for (from, source) in self.pods.iter().enumerate() {

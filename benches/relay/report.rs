@@ -75,7 +75,7 @@ impl Report {
     /// The table, in Markdown.
     pub fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(ASCII_MARKDOWN);
+        table.load_style(ASCII_MARKDOWN);
         table.set_header([
             "figure",
             "direct",
