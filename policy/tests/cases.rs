@@ -1,0 +1,189 @@
+//! The semantics checklist as tables: every row of `cases/*.yaml` is asked of the compiled law and of
+//! the plain reading. All failing rows are printed at once, each as the file has it.
+//!
+//! Questions write both ends as `namespace/pod` (with `@ADDRESS` for another than its first one), as
+//! an address (the pod that owns it, else an outsider), or as `unknown ADDRESS`, `node ADDRESS`,
+//! `own ADDRESS`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+#[path = "cases/agree.rs"]
+mod agree;
+#[path = "cases/format.rs"]
+mod format;
+#[path = "cases/world.rs"]
+mod world;
+
+use format::{Case, CaseFile, Question};
+use podwall_policy::flow::Direction;
+use world::World;
+
+/// Numbers that a verdict cannot show; docs/semantics.md says for each where it is proven, or that it
+/// is a limit.
+const PACKETS_ONLY: [u32; 7] = [46, 47, 48, 58, 59, 61, 62];
+/// The last number of the API's own semantics, before nodes, addresses and timing.
+const LAST: u32 = 62;
+
+#[test]
+fn every_row_is_answered_as_written_and_as_the_plain_reading_says() {
+    let mut failures = Vec::new();
+    let mut rows = 0;
+    for (name, file) in files() {
+        for case in &file.cases {
+            rows += case.ask.len();
+            for failure in check(&name, &file, case) {
+                failures.push(format!("{name} {}: {}\n{failure}", case.id, case.title));
+            }
+        }
+    }
+    assert!(rows > 0, "no row was asked");
+    assert!(
+        failures.is_empty(),
+        "{} of {rows} rows fail\n\n{}\n",
+        failures.len(),
+        failures.join("\n\n")
+    );
+}
+
+#[test]
+fn every_number_has_a_case() {
+    let seen: BTreeSet<u32> = all_cases().iter().map(|case| number(&case.id)).collect();
+    let missing: Vec<u32> = (1..=LAST)
+        .filter(|number| !PACKETS_ONLY.contains(number) && !seen.contains(number))
+        .collect();
+    assert!(missing.is_empty(), "no case for S{missing:?}");
+}
+
+#[test]
+fn every_case_asks_something() {
+    for case in all_cases() {
+        let asks = case.ask.iter().any(|row| row.sides().count() > 0);
+        assert!(
+            asks || case.refused.is_some(),
+            "{}: {}",
+            case.id,
+            case.title
+        );
+        let idle = case.ask.iter().find(|row| row.sides().count() == 0);
+        assert!(
+            idle.is_none(),
+            "{}: {}: a row asks nothing",
+            case.id,
+            case.title
+        );
+    }
+}
+
+#[test]
+fn the_table_of_the_documentation_names_every_number_and_its_proof() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/semantics.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|line| line.starts_with("| S"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    for number in 1..=85 {
+        let id = format!("S{number}");
+        let row = rows.iter().find(|row| row[1] == id);
+        let row = row.unwrap_or_else(|| panic!("{id} has no row in docs/semantics.md"));
+        assert!(
+            row.len() == 5 && !row[2].is_empty() && !row[3].is_empty(),
+            "{row:?}"
+        );
+    }
+}
+
+/// What is wrong with one case; each entry names its row.
+fn check(name: &str, file: &CaseFile, case: &Case) -> Vec<String> {
+    let world = match (World::read(name, &case.text(file)), &case.refused) {
+        (Err(error), Some(expected)) if error.contains(expected) => return Vec::new(),
+        (Err(error), _) => return vec![format!("  refused: {error}")],
+        (Ok(_), Some(_)) => return vec!["  was read, though it should be refused".to_owned()],
+        (Ok(world), None) => world,
+    };
+    let unreported = case
+        .reports
+        .iter()
+        .filter(|text| !world.findings().iter().any(|one| one.contains(*text)))
+        .map(|text| {
+            format!(
+                "  not reported: {text}\n  reported: {:#?}",
+                world.findings()
+            )
+        });
+    let wrong = case
+        .ask
+        .iter()
+        .flat_map(|row| {
+            row.sides()
+                .map(move |(side, expected)| (row, side, expected))
+        })
+        .filter_map(|(row, side, expected)| wrong(&world, row, side, expected));
+    unreported.chain(wrong).collect()
+}
+
+/// The row and its answer, where that is not the expected one.
+fn wrong(world: &World, row: &Question, side: Direction, expected: &str) -> Option<String> {
+    let found = world.answer(side, row);
+    let heard = found.as_deref().unwrap_or_default();
+    // Misses are compared where the row lists them.
+    let right = match expected.split_once("; ") {
+        Some((head, misses)) => {
+            let mut misses: Vec<&str> = misses.split("; ").collect();
+            misses.sort_unstable();
+            heard == format!("{head}; {}", misses.join("; "))
+        }
+        None => heard.split("; ").next() == Some(expected),
+    };
+    let side = side.label();
+    let Question { from, to, port, .. } = row;
+    let found = found.unwrap_or_else(|error| format!("({error})"));
+    (!right).then(|| {
+        format!("  from: {from}, to: {to}, port: {port}\n  {side}: {found}\n  expected: {expected}")
+    })
+}
+
+fn all_cases() -> Vec<Case> {
+    files()
+        .into_iter()
+        .flat_map(|(_, file)| file.cases)
+        .collect()
+}
+
+/// Every case file with its name, sorted.
+fn files() -> Vec<(String, CaseFile)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "yaml"))
+        .collect();
+    paths.sort();
+    assert!(paths.len() >= 8, "one file per section a to h");
+    paths
+        .iter()
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let text = fs::read_to_string(path).unwrap();
+            let file: CaseFile =
+                serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(
+                name.starts_with(&format!("{}-", file.section)),
+                "{name}: {}",
+                file.title
+            );
+            (name, file)
+        })
+        .collect()
+}
+
+/// 34 of `S34`.
+fn number(id: &str) -> u32 {
+    let digits = id.strip_prefix('S').and_then(|digits| digits.parse().ok());
+    digits.unwrap_or_else(|| panic!("{id:?}: write S and a number"))
+}
