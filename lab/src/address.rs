@@ -1,6 +1,9 @@
 //! The lab's addresses: which the node has, which the next pod gets, and the hardware address that goes with one.
 //! Pure: makes no interface.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{LabError, LabResult};

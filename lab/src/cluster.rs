@@ -3,6 +3,9 @@
 //! One file and one rename, so that a reader of the directory sees the state before a change or after it, never
 //! half of it. Policies are kept as the text they were given in. Packets and processes are not known here.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
     fs,

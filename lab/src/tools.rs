@@ -1,5 +1,8 @@
 //! Finds the programs that the lab runs, and names the package of one that is missing. Runs none.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     env,
     ffi::OsStr,

@@ -1,5 +1,8 @@
 //! The one place that waits. A condition and a deadline enter; nothing sleeps for a fixed time elsewhere.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     thread,
     time::{Duration, Instant},

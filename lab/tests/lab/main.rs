@@ -1,5 +1,10 @@
 //! The lab's claims, each as a test: pods and their packets, processes, manifests, and that nothing is left behind.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 mod endings;
 mod manifests;

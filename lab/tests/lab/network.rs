@@ -313,7 +313,13 @@ fn nginx_serves_pages_large_bodies_and_slow_streams() {
 fn the_entry_words_lead_into_the_pod() {
     let mut lab = Lab::start().unwrap();
     let pod = lab.pod(PodSpec::new("ns", "pod")).unwrap();
-    let line = format!("{} ip -o address show dev eth0", pod.entry());
+    // Of a user namespace one is in already, only the rest of the words is needed; `plain_user` tries them all.
+    let words = pod.entry();
+    let net = words
+        .split(' ')
+        .find(|word| word.starts_with("--net="))
+        .unwrap();
+    let line = format!("nsenter {net} -- ip -o address show dev eth0");
     let output = std::process::Command::new("sh")
         .args(["-c", &line])
         .output()

@@ -60,6 +60,7 @@ fn owner_process() {
             elevate().unwrap();
             plain_user::use_a_lab();
         }
+        Ok("forbidden") => plain_user::be_refused(),
         _ => {}
     }
 }

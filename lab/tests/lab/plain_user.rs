@@ -1,8 +1,15 @@
 //! The same lab without root: the test program, as an ordinary user, makes itself root of a user namespace.
 
-use std::{env, fs, io::Read, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
+use std::{
+    env, fs,
+    io::{BufRead, Read},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
-use podwall_lab::{Lab, Nginx, PodSpec};
+use podwall_lab::{Lab, LabError, Nginx, PodSpec, elevate};
 
 use crate::{SOON, owner};
 
@@ -11,7 +18,13 @@ struct Copy(PathBuf);
 
 impl Copy {
     fn new() -> Self {
-        let path = env::temp_dir().join(format!("plain-user-{}", std::process::id()));
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "plain-user-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let path = env::temp_dir().join(name);
         fs::copy(env::current_exe().unwrap(), &path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         Self(path)
@@ -38,11 +51,63 @@ fn works_without_root() {
         return;
     }
     let copy = Copy::new();
-    let (mut child, mut output) = owner::start("plain-user", &user, copy.0.to_str().unwrap());
+    let (mut child, output) = owner::start("plain-user", &user, copy.0.to_str().unwrap());
+    let mut entry = String::new();
+    let mut told = String::new();
+    for line in output.lines().map(Result::unwrap) {
+        if let Some((_, words)) = line.split_once("SERVED; ENTRY ") {
+            entry = format!("{words} ip -o address show dev eth0");
+            let output = Command::new(user[0])
+                .args(&user[1..])
+                .args(["sh", "-c", &entry])
+                .output()
+                .unwrap();
+            assert!(
+                String::from_utf8_lossy(&output.stdout).contains("10.244.0."),
+                "{entry}: {output:?}"
+            );
+            drop(child.stdin.take());
+        }
+        told.push_str(&line);
+        told.push('\n');
+    }
+    assert!(child.wait().unwrap().success(), "{told}");
+    assert!(!entry.is_empty(), "{told}");
+}
+
+/// Where the machine forbids user namespaces the error names the settings. A user namespace that allows no further
+/// one, and a process without capabilities in it, are such a machine.
+#[test]
+fn forbidden_user_namespaces_are_an_error_that_names_the_mend() {
+    let copy = Copy::new();
+    let forbid = "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --no-new-privs \"$@\"";
+    let before = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "sh",
+        "-c",
+        forbid,
+        "sh",
+    ];
+    let (mut child, mut output) = owner::start("forbidden", &before, copy.0.to_str().unwrap());
     let mut told = String::new();
     output.read_to_string(&mut told).unwrap();
     assert!(child.wait().unwrap().success(), "{told}");
-    assert!(told.contains("SERVED AS PLAIN USER"), "{told}");
+    assert!(
+        told.contains("REFUSED user namespaces are refused to this user"),
+        "{told}"
+    );
+    assert!(
+        told.contains("/proc/sys/user/max_user_namespaces is 0"),
+        "{told}"
+    );
+}
+
+/// Runs in the second program, without privilege.
+pub fn be_refused() {
+    assert!(matches!(Lab::start(), Err(LabError::NotPrivileged)));
+    println!("REFUSED {}", elevate().unwrap_err());
 }
 
 /// Runs in the second program, after `elevate`.
@@ -83,10 +148,11 @@ pub fn use_a_lab() {
         "{}",
         capabilities.stdout
     );
-    let inside = format!("{} ip -o address", client.entry());
-    assert!(inside.contains("--user"), "{inside}");
-    lab.remove("ns", "client").unwrap();
-    println!("SERVED AS PLAIN USER");
+    println!("SERVED; ENTRY {}", client.entry());
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    let dir = lab.dir().to_owned();
+    drop(lab);
+    assert!(!dir.exists());
 }
 
 fn cannot_become_plain_user(user: &[&str]) -> Option<String> {
