@@ -1,0 +1,105 @@
+//! From the application's leg to the end: relayed, and judged again whenever a change asks for it.
+//!
+//! A small struct polled by hand, for it is what an idle connection costs.
+
+use std::task::{Context, Poll};
+
+use podwall_policy::flow::Flow;
+
+use super::story::Story;
+use crate::account::Gauged;
+use crate::answer::relay::{Carried, Relay};
+use crate::farewell::End;
+use crate::live::{Seat, Signal};
+use crate::ruling::Ruling;
+
+/// Payload bytes after which the metrics hear of them while the connection goes on.
+const COUNT_EVERY: u64 = 256 << 10;
+
+/// A connection that was let in.
+pub(super) struct Carrying {
+    /// Before the seat: both legs are closed when the seat is given back.
+    relay: Relay,
+    story: Story,
+    flow: Flow,
+    ruling: Ruling,
+    counted: Carried,
+    half_closed: Option<Gauged>,
+    _live: Gauged,
+    seat: Seat,
+}
+
+impl Carrying {
+    /// Carries on with what the first half has found.
+    pub(super) fn new(story: Story, seat: Seat, flow: Flow, ruling: Ruling, relay: Relay) -> Self {
+        let live = story.doorkeeper.account.live();
+        Self {
+            relay,
+            story,
+            flow,
+            ruling,
+            counted: Carried::default(),
+            half_closed: None,
+            _live: live,
+            seat,
+        }
+    }
+
+    /// Carries what there is; ready at the end, with everything written down.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Asked before a byte moves: a change between the judgement and now has left its signal.
+        let polled = match self.poll_verdict(cx) {
+            Poll::Ready(end) => Poll::Ready(end),
+            Poll::Pending => self.relay.poll(cx),
+        };
+        let over = polled.is_ready();
+        self.count(over);
+        match polled {
+            Poll::Ready(end) => {
+                self.end(end);
+                Poll::Ready(())
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Ready where the verdict has turned or podwall stops.
+    fn poll_verdict(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        while let Poll::Ready(signal) = self.seat.poll_signal(cx) {
+            if signal == Signal::Stop {
+                return Poll::Ready(End::Stopped);
+            }
+            let again = self.story.judge(&self.flow);
+            if !again.decision.is_allow() {
+                self.story.revoked(&again, &self.flow);
+                self.ruling = again;
+                return Poll::Ready(End::Revoked);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Brings the gauges and counters up to date.
+    fn count(&mut self, over: bool) {
+        let account = &self.story.doorkeeper.account;
+        let now = self.relay.carried();
+        let inward = now.inward - self.counted.inward;
+        let outward = now.outward - self.counted.outward;
+        if inward + outward >= COUNT_EVERY || (over && inward + outward > 0) {
+            account.carried(inward, outward);
+            self.counted = now;
+        }
+        match (self.relay.is_half_closed(), &self.half_closed) {
+            (true, None) => self.half_closed = Some(account.half_closed()),
+            (false, Some(_)) => self.half_closed = None,
+            _ => {}
+        }
+    }
+
+    /// Both legs are reset when the relay is dropped, unless it ended in order.
+    fn end(&self, end: End) {
+        let carried = self.relay.carried();
+        self.story
+            .farewell(self.ruling.clone(), Some(&self.flow), carried, end);
+    }
+}

@@ -1,0 +1,55 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+#[test]
+fn p34_a_miss_asks_again_at_most_once_a_second() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let own = OwnAddresses::listed_by({
+        let calls = Arc::clone(&calls);
+        move || match calls.fetch_add(1, Ordering::SeqCst) {
+            0 => Ok(vec!["10.0.0.5".parse().unwrap()]),
+            _ => Ok(vec![
+                "10.0.0.5".parse().unwrap(),
+                "fd00::5".parse().unwrap(),
+            ]),
+        }
+    });
+    let (first, second): (IpAddr, IpAddr) =
+        ("10.0.0.5".parse().unwrap(), "fd00::5".parse().unwrap());
+    let start = Instant::now();
+    assert!(own.contains(first, start));
+    assert!(own.contains(first, start));
+    assert!(!own.contains(second, start));
+    assert!(!own.contains(second, start + Duration::from_millis(999)));
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    assert!(own.contains(second, start + Duration::from_secs(1)));
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn p33_loopback_is_never_an_address_of_the_pod() {
+    let own = OwnAddresses::of_this_pod();
+    for address in ["127.0.0.1", "127.8.8.8", "::1", "0.0.0.0", "::"] {
+        assert!(
+            !own.contains(address.parse().unwrap(), Instant::now()),
+            "{address}"
+        );
+    }
+}
+
+#[test]
+fn a_failed_listing_keeps_what_is_known() {
+    let calls = AtomicUsize::new(0);
+    let own = OwnAddresses::listed_by(move || match calls.fetch_add(1, Ordering::SeqCst) {
+        0 => Ok(vec!["10.0.0.5".parse().unwrap()]),
+        _ => Err(io::Error::other("no netlink")),
+    });
+    let start = Instant::now();
+    assert!(own.contains("10.0.0.5".parse().unwrap(), start));
+    assert!(!own.contains("10.0.0.6".parse().unwrap(), start + ASK_AGAIN_AFTER));
+    assert!(own.contains("10.0.0.5".parse().unwrap(), start + ASK_AGAIN_AFTER));
+}
