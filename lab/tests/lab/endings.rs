@@ -11,18 +11,19 @@ use crate::{owner, traces::Traces};
 fn nothing_is_left_after_success() {
     let mut lab = Lab::start().unwrap();
     let pod = lab.pod(PodSpec::new("ns", "pod")).unwrap();
-    let traces = Traces::of(&lab, &pod, "86400.00001");
+    let traces = Traces::of(&lab, &pod, &mark(1));
     drop(lab);
     drop(pod);
     // No waiting: processes and directory are gone when the drop returns.
-    assert_eq!(traces.found(), Vec::<String>::new());
+    assert_eq!(traces.processes_and_directory(), Vec::<String>::new());
+    traces.assert_gone();
 }
 
 #[test]
 fn nothing_is_left_after_a_failure_on_the_way() {
     let mut lab = Lab::start().unwrap();
     let first = lab.pod(PodSpec::new("ns", "first")).unwrap();
-    let traces = Traces::of(&lab, &first, "86400.00002");
+    let traces = Traces::of(&lab, &first, &mark(2));
     let address = first.v4();
     drop(first);
     let fail = move || -> Result<(), LabError> {
@@ -38,7 +39,7 @@ fn nothing_is_left_after_a_failure_on_the_way() {
 fn nothing_is_left_after_a_panic_of_the_owning_thread() {
     let mut lab = Lab::start().unwrap();
     let pod = lab.pod(PodSpec::new("ns", "pod")).unwrap();
-    let traces = Traces::of(&lab, &pod, "86400.00003");
+    let traces = Traces::of(&lab, &pod, &mark(3));
     let owner = thread::spawn(move || {
         let _owned = (lab, pod);
         panic!("this panic is part of the test");
@@ -96,6 +97,11 @@ fn handles_may_outlive_the_lab() {
         matches!(late, Err(LabError::Io { .. })),
         "a process started in a lab that has ended: {late:?}"
     );
+}
+
+/// A sleeping time that no other process of this machine has.
+fn mark(number: u32) -> String {
+    format!("8640{number}.{}", std::process::id())
 }
 
 fn dies_by(signal: Signal, kill: impl FnOnce(Pid)) {

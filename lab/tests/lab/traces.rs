@@ -1,6 +1,9 @@
 //! Finds what a lab may leave behind: namespaces by inode, processes by a mark in their arguments, the directory.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use podwall_lab::{Lab, Place, wait_until};
 
@@ -46,21 +49,11 @@ impl Traces {
     }
 
     /// What is still there: one line per process, open namespace or directory.
+    ///
+    /// The kernel gives a namespace's number to a new one, perhaps another lab's: only a number that stays tells.
     pub fn found(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        if self.dir.exists() {
-            found.push(self.dir.display().to_string());
-        }
-        let processes = fs::read_dir("/proc")
-            .unwrap()
-            .flatten()
-            .map(|entry| entry.path());
-        for process in processes.filter(|path| path.join("ns").exists()) {
-            let arguments = fs::read(process.join("cmdline")).unwrap_or_default();
-            let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
-            if arguments.starts_with("sleep") && arguments.contains(&self.mark) {
-                found.push(format!("{}: {arguments}", process.display()));
-            }
+        let mut found = self.processes_and_directory();
+        for process in processes() {
             let inside = ["ns/net", "ns/pid"].map(|link| process.join(link));
             let open = fs::read_dir(process.join("fd"))
                 .into_iter()
@@ -73,11 +66,23 @@ impl Traces {
                     .display()
                     .to_string();
                 if self.namespaces.contains(&target) {
-                    found.push(format!("{} -> {target} ({arguments})", link.display()));
+                    found.push(format!(
+                        "{} -> {target} ({})",
+                        link.display(),
+                        arguments(&process)
+                    ));
                 }
             }
         }
         found
+    }
+
+    /// The lab's own processes and directory that are still there.
+    pub fn processes_and_directory(&self) -> Vec<String> {
+        let ours = |words: &String| words.starts_with("sleep") && words.contains(&self.mark);
+        let processes = processes().map(|process| arguments(&process)).filter(ours);
+        let dir = self.dir.exists().then(|| self.dir.display().to_string());
+        processes.chain(dir).collect()
     }
 
     /// Waits until nothing is left.
@@ -85,4 +90,17 @@ impl Traces {
         let gone = wait_until(SOON, || self.found().is_empty());
         assert!(gone, "left behind: {:#?}", self.found());
     }
+}
+
+fn processes() -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path());
+    entries.filter(|path| path.join("ns").exists())
+}
+
+fn arguments(process: &Path) -> String {
+    let arguments = fs::read(process.join("cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&arguments).replace('\0', " ")
 }
