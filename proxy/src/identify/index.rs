@@ -18,8 +18,10 @@ use podwall_policy::labels::Labels;
 use podwall_policy::object::{Namespace, ObjectName, Pod};
 use podwall_policy::peer::Identity;
 
+use claims::{Owners, owned_addresses};
 use identities::Identities;
 
+mod claims;
 mod identities;
 #[cfg(test)]
 mod tests;
@@ -70,13 +72,6 @@ struct Record {
     slot: Slot,
     addresses: Vec<IpAddr>,
     started: Option<SystemTime>,
-}
-
-/// The live pods that claim one address, and the one it belongs to.
-#[derive(Debug, Default)]
-struct Owners {
-    claims: Vec<RecordId>,
-    owner: Option<RecordId>,
 }
 
 /// One namespace: its labels while its object is known, and its pods.
@@ -274,52 +269,6 @@ impl Index {
         effect.released.extend(self.identities.release(old.slot));
     }
 
-    /// Those of `addresses` that belong to `id` answer with another identity now.
-    fn touch_owned(&self, id: RecordId, addresses: &[IpAddr], effect: &mut Effect) {
-        let owner = |one: &IpAddr| self.addresses.get(one).and_then(|owners| owners.owner);
-        let owned = addresses.iter().filter(|one| owner(one) == Some(id));
-        effect.touched.extend(owned.copied());
-    }
-
-    /// Makes `id` claim exactly `new` where it claimed `old`, and settles all of them.
-    fn claim(&mut self, id: RecordId, new: &[IpAddr], old: &[IpAddr], effect: &mut Effect) {
-        for address in old.iter().filter(|one| !new.contains(one)) {
-            if let Some(owners) = self.addresses.get_mut(address) {
-                owners.claims.retain(|claim| *claim != id);
-            }
-            self.settle(*address, effect);
-        }
-        for address in new {
-            let owners = self.addresses.entry(*address).or_default();
-            if !owners.claims.contains(&id) {
-                owners.claims.push(id);
-            }
-            self.settle(*address, effect);
-        }
-    }
-
-    /// Finds the owner among those who claim `address`: the only one, or the one that started last.
-    fn settle(&mut self, address: IpAddr, effect: &mut Effect) {
-        let Some(owners) = self.addresses.get(&address) else {
-            return;
-        };
-        let owner = newest(&self.records, &owners.claims);
-        let (was, claims) = (owners.owner, owners.claims.len());
-        if claims > 1 && owner.is_none() {
-            self.contested.insert(address);
-        } else {
-            self.contested.remove(&address);
-        }
-        if claims == 0 {
-            self.addresses.remove(&address);
-        } else if let Some(owners) = self.addresses.get_mut(&address) {
-            owners.owner = owner;
-        }
-        if was != owner {
-            effect.touched.insert(address);
-        }
-    }
-
     fn remove(
         &mut self,
         name: &ObjectName,
@@ -389,31 +338,4 @@ impl Index {
         let addresses = record.addresses.clone();
         self.touch_owned(id, &addresses, effect);
     }
-}
-
-/// The addresses by which a pod can be found: all of its own (S75), none of its node's (S67).
-fn owned_addresses(pod: &Pod) -> Vec<IpAddr> {
-    let mut addresses: Vec<IpAddr> = Vec::with_capacity(pod.addresses.len());
-    if !pod.host_network {
-        for address in &pod.addresses {
-            let address = address.to_canonical();
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-    }
-    addresses
-}
-
-/// The only claim, or the one that certainly started after all others.
-fn newest(records: &[Option<Record>], claims: &[RecordId]) -> Option<RecordId> {
-    if let [only] = claims {
-        return Some(*only);
-    }
-    let started = |id: &RecordId| records.get(*id)?.as_ref()?.started;
-    let best = *claims.iter().max_by_key(|id| started(id))?;
-    let beats = |other: &RecordId| {
-        *other == best || started(other).is_some_and(|one| Some(one) < started(&best))
-    };
-    claims.iter().all(beats).then_some(best)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use podwall_policy::cluster::Cluster;
 use podwall_policy::diagnostic::Diagnostic;
 use podwall_policy::labels::Labels;
-use podwall_policy::object::{Object, ObjectName, Pod};
+use podwall_policy::object::{Namespace, Object, ObjectName, Pod};
 use podwall_policy::peer::Identity;
 use podwall_policy::spec::Policy;
 
@@ -29,6 +29,8 @@ pub(super) struct Books {
     policies: BTreeMap<ObjectName, Arc<Policy>>,
     /// What the judge of this moment was made of.
     made_of: MadeOf,
+    /// Something above changed since then.
+    stale: bool,
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -63,70 +65,80 @@ impl Books {
             namespace: None,
             policies: BTreeMap::new(),
             made_of: MadeOf::Nothing(SubjectStatus::Unknown),
+            stale: false,
         }
     }
 
     pub(super) fn upsert(&mut self, object: &Object) {
         match object {
             Object::Pod(pod) => self.saw(pod),
-            Object::Namespace(one) if one.name == self.subject.namespace => {
-                self.namespace = Some(one.labels.clone());
-            }
+            Object::Namespace(one) => self.saw_namespace(one),
             Object::Policy(policy) => self.adopt(policy),
-            Object::BrokenPod(name) if *name == self.subject => self.pod = None,
-            Object::BrokenNamespace(name) if *name == self.subject.namespace => {
-                self.namespace = None
-            }
-            Object::Namespace(_) | Object::BrokenPod(_) | Object::BrokenNamespace(_) => {}
+            Object::BrokenPod(name) => self.lost(name),
+            Object::BrokenNamespace(name) => self.lost_namespace(name),
         }
     }
 
     /// A subject that is gone keeps its last labels until this process ends with it.
     pub(super) fn delete(&mut self, gone: &Gone) {
         if let Gone::Policy(name) = gone {
-            self.policies.remove(name);
+            self.stale |= self.policies.remove(name).is_some();
         }
     }
 
     pub(super) fn resync(&mut self, cluster: &Cluster) {
         self.policies.clear();
+        self.stale = true;
+        cluster.policies().iter().for_each(|one| self.adopt(one));
+        cluster.pods().for_each(|one| self.saw(one));
+        cluster.namespaces().for_each(|one| self.saw_namespace(one));
+        cluster.broken_pods().for_each(|one| self.lost(one));
         cluster
-            .policies()
-            .iter()
-            .for_each(|policy| self.adopt(policy));
-        cluster.pods().for_each(|pod| self.saw(pod));
-        for one in cluster
-            .namespaces()
-            .filter(|one| one.name == self.subject.namespace)
-        {
-            self.namespace = Some(one.labels.clone());
-        }
-        if cluster.broken_pods().any(|name| *name == self.subject) {
-            self.pod = None;
-        }
-        if cluster
             .broken_namespaces()
-            .any(|name| *name == self.subject.namespace)
-        {
-            self.namespace = None;
-        }
+            .for_each(|one| self.lost_namespace(one));
     }
 
     fn saw(&mut self, pod: &Pod) {
         if pod.name == self.subject && !pod.is_finished() {
             self.pod = Some(pod.clone());
+            self.stale = true;
+        }
+    }
+
+    fn lost(&mut self, pod: &ObjectName) {
+        if *pod == self.subject {
+            self.pod = None;
+            self.stale = true;
+        }
+    }
+
+    fn saw_namespace(&mut self, one: &Namespace) {
+        if one.name == self.subject.namespace {
+            self.namespace = Some(one.labels.clone());
+            self.stale = true;
+        }
+    }
+
+    fn lost_namespace(&mut self, name: &str) {
+        if *name == *self.subject.namespace {
+            self.namespace = None;
+            self.stale = true;
         }
     }
 
     fn adopt(&mut self, policy: &Policy) {
         if policy.name.namespace == self.subject.namespace {
-            self.policies
-                .insert(policy.name.clone(), Arc::new(policy.clone()));
+            let name = policy.name.clone();
+            self.policies.insert(name, Arc::new(policy.clone()));
+            self.stale = true;
         }
     }
 
     /// What holds now, compiled as table `generation` if it differs from what held before.
     pub(super) fn renew(&mut self, generation: u64) -> Verdicts {
+        if !std::mem::take(&mut self.stale) {
+            return Verdicts::Same;
+        }
         let made_of = self.material();
         if made_of == self.made_of {
             return Verdicts::Same;
