@@ -47,7 +47,7 @@ impl Lab {
     /// Builds the node, and an empty cluster.
     ///
     /// # Errors
-    /// [`LabError::NotPrivileged`] without privilege (see [`crate::elevate`]), [`LabError::MissingTool`],
+    /// [`LabError::NotPrivileged`] without privilege (see [`crate::elevate()`]), [`LabError::MissingTool`],
     /// [`LabError::Io`].
     pub fn start() -> LabResult<Self> {
         if !is_elevated() {
