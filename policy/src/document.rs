@@ -11,6 +11,7 @@
 //!
 //! Start at [`read`].
 
+mod excerpt;
 mod findings;
 pub mod limits;
 mod metadata;
@@ -54,14 +55,13 @@ pub struct Documents {
 /// object, an object of ours without a readable name.
 pub fn read(source: &str, text: &str) -> Result<Documents, Unreadable> {
     let mut documents = Documents::default();
-    text::for_each(source, text, |document| {
-        let root = Node::root(&document.value);
-        let read = documents.take(&root, Defaults::NONE);
+    for document in text::documents(source, text)? {
+        let read = documents.take(&Node::root(&document.value), Defaults::NONE);
         read.map_err(|fault| Unreadable {
             place: document.place,
             fault,
-        })
-    })?;
+        })?;
+    }
     Ok(documents)
 }
 

@@ -12,8 +12,8 @@ pub const MAX_TEXT: usize = 1 << 30;
 /// Most documents in one text.
 pub const MAX_DOCUMENTS: usize = 1_000_000;
 
-/// Most nodes (scalars, lists, mappings) of one document: 100,000 pods of 1,000 nodes each.
-const MAX_NODES: usize = 100_000_000;
+/// Most nodes (scalars, lists, mappings) of one text: 100,000 pods of 2,000 nodes each.
+const MAX_NODES: usize = 200_000_000;
 
 /// Deepest nesting. A Pod has about 12 levels; schemas of other kinds in the same file reach 40.
 const MAX_DEPTH: usize = 64;

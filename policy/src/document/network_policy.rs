@@ -38,10 +38,7 @@ pub(super) fn read(object: &Node<'_>, name: ObjectName, out: &mut Findings) -> P
     } else {
         Types::BOTH
     };
-    let subjects = match readable {
-        true => selector::read(&spec.child("podSelector"), out),
-        false => Selector::Broken,
-    };
+    let subjects = subjects(&spec, readable, out);
     Policy {
         name,
         subjects,
@@ -49,6 +46,24 @@ pub(super) fn read(object: &Node<'_>, name: ObjectName, out: &mut Findings) -> P
         egress: types.egress.then(|| rules(&spec, Direction::Egress, out)),
         terminating,
     }
+}
+
+/// Which pods the policy isolates; all of its namespace where that cannot be read.
+fn subjects(spec: &Node<'_>, readable: bool, out: &mut Findings) -> Selector {
+    let field = spec.child("podSelector");
+    let subjects = match readable {
+        true => selector::read(&field, out),
+        false => Selector::Broken,
+    };
+    if subjects == Selector::Broken {
+        let message = "cannot be read, so the policy isolates every pod of its namespace";
+        let Reported = out.error(
+            &field,
+            message,
+            "mend what is reported of it; {} means every pod",
+        );
+    }
+    subjects
 }
 
 /// For which directions a policy isolates.

@@ -141,9 +141,7 @@ impl<'a> Node<'a> {
             match harm {
                 Harm::Dropped => out.warning(&place, "unknown field, which has no effect", help),
                 Harm::Breaks(part) => {
-                    let message = format!(
-                        "unknown field, so this {part} cannot be understood and matches nothing"
-                    );
+                    let message = format!("unknown field, so this {part} cannot be understood");
                     let Reported = out.error(&place, message, help);
                 }
             }
@@ -214,7 +212,7 @@ pub(super) fn not_text(value: &Value) -> String {
 /// How to make a text of a value.
 pub(super) fn quote_it(value: &Value) -> String {
     match value {
-        Value::Bool(_) | Value::Number(_) => format!("quote it: \"{value}\""),
+        Value::Bool(_) | Value::Number(_) => format!("quote it, as in \"{value}\""),
         Value::Null => "write \"\" for an empty text".to_owned(),
         _ => "write a text".to_owned(),
     }

@@ -43,7 +43,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Fault {
     /// No YAML and no JSON, a key given twice, or a limit of [`limits`](super::limits) exceeded.
-    #[error("{0}; mend the text there")]
+    #[error("{0}")]
     Syntax(String),
     /// More than [`MAX_TEXT`](super::limits::MAX_TEXT) bytes.
     #[error("{bytes} bytes of text, at most {limit} are read; split it into several files", limit = super::limits::MAX_TEXT)]
