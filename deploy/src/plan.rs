@@ -3,10 +3,9 @@
 //! May enter: [`Wanted`] and what a save program printed. Deliberately absent: programs; steps
 //! are text, [`redirect`](crate::redirect) runs them.
 //!
-//! INVARIANT: `filter` of every family comes before `nat` of any, and removal goes the other way,
-//! so that after every prefix of the steps no TCP, UDP or SCTP packet of a stranger reaches the
-//! application. A `nat` table of other wishes than `filter`'s sends to a port that `filter`
-//! refuses.
+//! INVARIANT: `filter` of every family comes before `nat` of any, and removal goes the other way.
+//! So a family is closed to strangers from its `filter` commit on, after every prefix of the
+//! steps. A `nat` table of other wishes than `filter`'s sends to a port that `filter` refuses.
 
 use std::fmt;
 

@@ -40,8 +40,9 @@ impl Report {
 
 /// The commits of an installation or a removal, ready to be run in order.
 ///
-/// After every prefix of them no TCP, UDP or SCTP packet of a stranger reaches the application
-/// (P19); for a removal this holds up to the last but one commit of each family.
+/// Each is one table of one family. A family is closed to strangers (TCP, UDP, SCTP) from its
+/// `filter` commit on, whatever follows or fails to follow (P19); over an earlier installation it
+/// stays closed throughout, and in a removal until its `filter` commit, which comes last.
 #[derive(Debug)]
 pub struct Plan {
     backend: Backend,

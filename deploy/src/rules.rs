@@ -6,6 +6,9 @@
 //! reset (TCP) or dropped (UDP, SCTP), whatever conntrack says of it. Other protocols are not
 //! touched. Table `nat` opens: it turns every TCP connection towards the relay. So `filter`
 //! without `nat` is a closed pod.
+//!
+//! A stranger who aims at the relay's own port on the pod's first address is refused by `filter`:
+//! the redirect changes nothing about its destination, so conntrack does not call it DNAT (P34).
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
