@@ -25,8 +25,9 @@ pub const MOST_MISSES: usize = 32;
 /// Which policies isolate the subject and how near each came to admitting `flow`, nearest first.
 ///
 /// Empty exactly where [`decide`] allows. Otherwise one miss for each policy that isolates the
-/// subject in this direction, of its nearest rule; equally near ones in the order of their names; at
-/// most [`MOST_MISSES`]. Work is bounded by the rules of those policies; call it after a denial only.
+/// subject in this direction, of its nearest rule: by [`Clause`], but first what is not certain, since
+/// that made the verdict `peer_unknown`; equally near ones in the order of their names; at most
+/// [`MOST_MISSES`]. Work is bounded by the rules of those policies; call it after a denial only.
 #[must_use]
 pub fn misses(table: &Table, flow: &Flow, peer: Peer<'_>) -> Vec<Miss> {
     if decide(table, flow, peer).is_allow() {

@@ -160,3 +160,6 @@ impl Flow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

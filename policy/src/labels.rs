@@ -65,3 +65,6 @@ impl fmt::Display for Labels {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

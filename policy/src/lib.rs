@@ -21,6 +21,8 @@ pub mod object;
 pub mod peer;
 pub mod reference;
 mod rule_set;
+#[cfg(test)]
+mod samples;
 mod segments;
 pub mod selector;
 pub mod spec;

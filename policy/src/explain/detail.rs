@@ -58,7 +58,7 @@ fn peer_parts(asked: &Asked<'_>, nearest: &Nearest<'_>, rule: &RuleMiss<'_>) -> 
         PeerStep::OutsideBlocks => vec![outside(asked, rule)],
         PeerStep::NotAPod => vec![format!("{who} is no pod, and the rule names pods only")],
         PeerStep::Unreadable => {
-            vec!["no peer of the rule that can be read could match; the others admit nobody".into()]
+            vec!["no peer of the rule can be read, so it admits nobody".into()]
         }
         PeerStep::NamespaceUnknown(_)
         | PeerStep::PodLabels(_)
@@ -197,8 +197,10 @@ fn port_part(asked: &Asked<'_>, rule: &RuleMiss<'_>) -> Option<String> {
         )),
         PortStep::Undeclared => Some(format!("no number for port name {}", asked_for())),
         PortStep::Unresolved => Some(format!(
-            "{}, so what port name {} stands for is not known",
+            "{}, so whether port {}/{} is {} is not known",
             unheard(asked),
+            flow.port,
+            flow.protocol,
             asked_for()
         )),
         PortStep::Unreadable => Some("no port of the rule can be read, so it admits nobody".into()),

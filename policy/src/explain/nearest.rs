@@ -74,16 +74,19 @@ pub(super) enum PeerStep<'t> {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum PortStep {
     Matches,
+    /// A name that only the peer can resolve, and who that is is not known.
+    Unresolved,
     Differs,
     /// Only names, and the destination declares none of them.
     Undeclared,
-    /// A name that only the peer can resolve, and who that is is not known.
-    Unresolved,
     Unreadable,
 }
 
-/// How far a miss is: the clause, then how much else is wrong.
-type Distance = (Clause, PortStep, bool);
+/// How far a miss is: whether it is certain, the clause, then how much else is wrong.
+///
+/// What is not certain comes first: it may be no miss at all, and it is what made the verdict
+/// `peer_unknown`.
+type Distance = (bool, Clause, PortStep, bool);
 
 impl<'t> Nearest<'t> {
     pub(super) fn clause(&self) -> Clause {
@@ -94,7 +97,7 @@ impl<'t> Nearest<'t> {
     pub(super) fn distance(&self) -> Distance {
         match &self.rule {
             Some(rule) => rule.distance(self.clause()),
-            None => (Clause::NoRules, PortStep::Unreadable, true),
+            None => (true, Clause::NoRules, PortStep::Unreadable, true),
         }
     }
 }
@@ -113,7 +116,8 @@ impl RuleMiss<'_> {
     }
 
     fn distance(&self, clause: Clause) -> Distance {
-        (clause, self.port, self.peer.fails_twice())
+        let certain = self.peer.picks().and(self.port.picks()) != Picks::Unknown;
+        (certain, clause, self.port, self.peer.fails_twice())
     }
 }
 
@@ -134,12 +138,35 @@ impl PeerStep<'_> {
         })
     }
 
+    fn picks(&self) -> Picks {
+        match self {
+            Self::Matches => Picks::Yes,
+            Self::Unheard | Self::NamespaceUnknown(_) | Self::AddressUnknown => Picks::Unknown,
+            _ => Picks::No,
+        }
+    }
+
+    fn distance(&self) -> (bool, Option<Clause>, bool) {
+        let certainly_not = self.picks() == Picks::No;
+        (certainly_not, self.clause(), self.fails_twice())
+    }
+
     /// Namespace and pod labels both fail.
     fn fails_twice(&self) -> bool {
         matches!(
             self,
             Self::NamespaceLabels { pods: Some(_), .. } | Self::OtherNamespace { pods: Some(_) }
         )
+    }
+}
+
+impl PortStep {
+    fn picks(self) -> Picks {
+        match self {
+            Self::Matches => Picks::Yes,
+            Self::Unresolved => Picks::Unknown,
+            Self::Differs | Self::Undeclared | Self::Unreadable => Picks::No,
+        }
     }
 }
 
@@ -181,7 +208,7 @@ impl<'t> Asked<'t> {
             Peers::OneOf(peers) => peers
                 .iter()
                 .map(|peer| self.peer(policy, peer))
-                .min_by_key(|step| (step.clause(), step.fails_twice()))
+                .min_by_key(PeerStep::distance)
                 .unwrap_or(PeerStep::Unreadable),
         };
         let port = match &rule.ports {

@@ -1,1 +1,26 @@
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+use super::RuleSet;
+
+#[test]
+fn a_bit_goes_where_its_number_says() {
+    let mut set = RuleSet::empty(130);
+    for rule in [0, 63, 64, 129] {
+        set.insert(rule);
+    }
+    assert_eq!(set.word(0), 1 | 1 << 63);
+    assert_eq!(set.word(1), 1);
+    assert_eq!(set.word(2), 2);
+}
+
+#[test]
+fn beyond_the_width_there_is_nothing() {
+    assert_eq!(RuleSet::empty(64).word(1), 0);
+    assert_eq!(RuleSet::empty(0).word(0), 0);
+}
+
+#[test]
+fn trimming_changes_no_answer() {
+    assert_eq!(RuleSet::empty(1000).trimmed(), RuleSet::empty(0));
+    let mut set = RuleSet::empty(1000);
+    set.insert(999);
+    assert_eq!(set.clone().trimmed(), set);
+}
