@@ -15,6 +15,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use common::backends::backends;
 use common::{Namespace, ip, save};
 use podwall_deploy::{Backend, Family, Wanted, check, install, remove};
 
@@ -168,6 +169,9 @@ fn where_nft_does_not_work_legacy_is_taken_and_said() {
     let Some(_pod) = Namespace::enter(TEST) else {
         return;
     };
+    if !backends(TEST).contains(&Backend::Legacy) {
+        return;
+    }
     let scripts = Scripts::failing(TEST, &["iptables-nft-restore"]);
     let said = child(TEST, "install", &[], Some(&scripts));
     assert!(

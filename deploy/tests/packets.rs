@@ -9,18 +9,20 @@
 )]
 
 mod common {
+    pub mod backends;
     pub mod wire;
 }
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use common::backends::backends;
 use common::wire::{
     APP, CANARY, LISTEN, Wire, address, ask, counter, loopback, ping, run, send, send_protocol,
     serve, serve_relay,
 };
 use podwall_deploy::{
-    Backend, Family, Step, Table, Wanted, check, gateways, install_with, plan, remove, remove_plan,
+    Family, Step, Table, Wanted, check, gateways, install_with, plan, remove, remove_plan,
 };
 
 const REFUSED: Result<String, io::ErrorKind> = Err(io::ErrorKind::ConnectionRefused);
@@ -34,7 +36,7 @@ fn refuses(steps: &[Step], family: Family) -> bool {
 
 #[test]
 fn p19_every_prefix_of_a_first_installation_is_closed() {
-    for backend in Backend::ORDER {
+    for backend in backends("p19_every_prefix_of_a_first_installation_is_closed") {
         let Some(wire) = Wire::lay("p19_every_prefix_of_a_first_installation_is_closed") else {
             return;
         };
@@ -66,7 +68,7 @@ fn p19_every_prefix_of_a_first_installation_is_closed() {
 
 #[test]
 fn p19_every_prefix_of_another_installation_is_closed() {
-    for backend in Backend::ORDER {
+    for backend in backends("p19_every_prefix_of_another_installation_is_closed") {
         let Some(wire) = Wire::lay("p19_every_prefix_of_another_installation_is_closed") else {
             return;
         };
@@ -101,7 +103,7 @@ fn p19_every_prefix_of_another_installation_is_closed() {
 
 #[test]
 fn p19_every_prefix_of_a_removal_is_closed_until_its_last_commit() {
-    for backend in Backend::ORDER {
+    for backend in backends("p19_every_prefix_of_a_removal_is_closed_until_its_last_commit") {
         let Some(wire) = Wire::lay("p19_every_prefix_of_a_removal_is_closed") else {
             return;
         };
@@ -128,7 +130,7 @@ fn p19_every_prefix_of_a_removal_is_closed_until_its_last_commit() {
 
 #[test]
 fn p35_every_port_goes_to_the_relay_and_keeps_its_destination() {
-    for backend in Backend::ORDER {
+    for backend in backends("p35_every_port_goes_to_the_relay_and_keeps_its_destination") {
         let Some(wire) = Wire::lay("p35_every_port_goes_to_the_relay") else {
             return;
         };
@@ -164,7 +166,7 @@ fn p35_every_port_goes_to_the_relay_and_keeps_its_destination() {
 
 #[test]
 fn p40_the_canary_meets_the_relay_from_inside_only_by_the_rules() {
-    for backend in Backend::ORDER {
+    for backend in backends("p40_the_canary_meets_the_relay_from_inside_only_by_the_rules") {
         let Some(wire) = Wire::lay("p40_the_canary_meets_the_relay") else {
             return;
         };
@@ -194,7 +196,7 @@ fn p40_the_canary_meets_the_relay_from_inside_only_by_the_rules() {
 
 #[test]
 fn p36_a_foreign_notrack_rule_opens_nothing() {
-    for backend in Backend::ORDER {
+    for backend in backends("p36_a_foreign_notrack_rule_opens_nothing") {
         let Some(wire) = Wire::lay("p36_a_foreign_notrack_rule_opens_nothing") else {
             return;
         };
@@ -225,7 +227,7 @@ fn p36_a_foreign_notrack_rule_opens_nothing() {
 
 #[test]
 fn p36_without_the_nat_half_nothing_enters() {
-    for backend in Backend::ORDER {
+    for backend in backends("p36_without_the_nat_half_nothing_enters") {
         let Some(wire) = Wire::lay("p36_without_the_nat_half_nothing_enters") else {
             return;
         };
@@ -252,7 +254,7 @@ fn p36_without_the_nat_half_nothing_enters() {
 
 #[test]
 fn s68_forged_own_and_loopback_sources_are_dropped_and_counted() {
-    for backend in Backend::ORDER {
+    for backend in backends("s68_forged_own_and_loopback_sources_are_dropped_and_counted") {
         let Some(wire) = Wire::lay("s68_forged_own_sources_are_dropped_and_counted") else {
             return;
         };
@@ -301,7 +303,7 @@ fn s68_forged_own_and_loopback_sources_are_dropped_and_counted() {
 
 #[test]
 fn s6_replies_to_the_pods_own_traffic_come_in() {
-    for backend in Backend::ORDER {
+    for backend in backends("s6_replies_to_the_pods_own_traffic_come_in") {
         let Some(wire) = Wire::lay("s6_replies_to_the_pods_own_traffic_come_in") else {
             return;
         };
@@ -326,7 +328,7 @@ fn s6_replies_to_the_pods_own_traffic_come_in() {
 
 #[test]
 fn s60_sctp_is_dropped_and_other_protocols_are_not_touched() {
-    for backend in Backend::ORDER {
+    for backend in backends("s60_sctp_is_dropped_and_other_protocols_are_not_touched") {
         let Some(wire) = Wire::lay("s60_sctp_is_dropped") else {
             return;
         };

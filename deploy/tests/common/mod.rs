@@ -6,6 +6,8 @@
     dead_code
 )]
 
+pub mod backends;
+
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
