@@ -65,6 +65,18 @@ pub struct SourceReading {
     pub age: Option<Duration>,
     /// The source has a problem at this moment; the last good state is enforced.
     pub problem: bool,
+    /// Grows with every change that could alter a verdict.
+    pub generation: u64,
+    /// Live pods known.
+    pub pods: usize,
+    /// Namespaces known.
+    pub namespaces: usize,
+    /// Policies that select the subject.
+    pub policies: usize,
+    /// Addresses that several live pods claim.
+    pub contested: usize,
+    /// Findings about documents and policies.
+    pub findings: usize,
 }
 
 /// The account. One per process, shared by every connection.

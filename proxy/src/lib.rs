@@ -17,3 +17,4 @@ pub mod hold;
 pub mod intercept;
 pub mod live;
 pub mod sys;
+pub mod admin;

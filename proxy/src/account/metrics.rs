@@ -3,6 +3,7 @@
 //! Every label has few values, known at build time; no series has more than
 //! [`MAX_LABELS`](super::MAX_LABELS) of them (P31). Addresses and pod names are in the log only.
 
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use podwall_policy::flow::Protocol;
@@ -76,10 +77,16 @@ pub(super) struct Metrics {
     no_local_port: Counter,
     accept_errors: Counter,
     lines_dropped: Counter,
-    source_age: Gauge<f64, std::sync::atomic::AtomicU64>,
+    source_age: Gauge<f64, AtomicU64>,
     source_problem: Gauge,
     synced: Gauge,
     subject_known: Gauge,
+    generation: Gauge,
+    pods: Gauge,
+    namespaces: Gauge,
+    policies: Gauge,
+    contested: Gauge,
+    findings: Gauge,
 }
 
 impl Metrics {
@@ -104,8 +111,15 @@ impl Metrics {
             source_problem: Gauge::default(),
             synced: Gauge::default(),
             subject_known: Gauge::default(),
+            generation: Gauge::default(),
+            pods: Gauge::default(),
+            namespaces: Gauge::default(),
+            policies: Gauge::default(),
+            contested: Gauge::default(),
+            findings: Gauge::default(),
         };
         metrics.register_arrivals(bytes);
+        metrics.register_world();
         metrics.register_health();
         metrics
     }
@@ -137,6 +151,32 @@ impl Metrics {
             "Arrivals reset because no local port was left towards the application",
             self.no_local_port.clone(),
         );
+    }
+
+    fn register_world(&mut self) {
+        let gauges = [
+            (
+                "generation",
+                "Grows with every change that could alter a verdict",
+                &self.generation,
+            ),
+            ("known_pods", "Live pods known", &self.pods),
+            ("known_namespaces", "Namespaces known", &self.namespaces),
+            ("policies", "Policies that select the pod", &self.policies),
+            (
+                "contested_addresses",
+                "Addresses that several live pods claim",
+                &self.contested,
+            ),
+            (
+                "findings",
+                "Findings about documents and policies",
+                &self.findings,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            self.registry.register(name, help, gauge.clone());
+        }
     }
 
     fn register_health(&mut self) {
@@ -225,6 +265,18 @@ impl Metrics {
         self.source_problem.set(i64::from(source.problem));
         self.synced.set(i64::from(source.synced));
         self.subject_known.set(i64::from(source.subject_known));
+        let counts = [
+            (&self.pods, source.pods),
+            (&self.namespaces, source.namespaces),
+            (&self.policies, source.policies),
+            (&self.contested, source.contested),
+            (&self.findings, source.findings),
+        ];
+        for (gauge, count) in counts {
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        self.generation
+            .set(i64::try_from(source.generation).unwrap_or(i64::MAX));
         let mut text = String::new();
         // Writing into a String cannot fail.
         let _ = encode(&mut text, &self.registry);
