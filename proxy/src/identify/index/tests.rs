@@ -1,10 +1,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use podwall_policy::object::Phase;
 
 use super::*;
+
+mod labels;
+mod whole;
 
 /// What happens to an index, written as a test reads it.
 #[derive(Clone)]
@@ -293,100 +296,6 @@ fn p9_s67_a_host_network_pod_owns_no_address() {
 }
 
 #[test]
-fn s78_a_pods_new_labels_count_at_once() {
-    let mut index = after(&[Put(pod("ns/a", "old", &["10.0.0.1", "fd00::1"]))]);
-    let effect = hear(
-        &mut index,
-        &Put(pod("ns/a", "new", &["10.0.0.1", "fd00::1"])),
-    );
-    assert_eq!(effect.touched, [ip("10.0.0.1"), ip("fd00::1")].into());
-    assert_eq!(who(&index, "fd00::1"), "ns/a new");
-    let effect = hear(
-        &mut index,
-        &Put(pod("ns/a", "new", &["10.0.0.1", "fd00::1"])),
-    );
-    assert!(effect.touched.is_empty(), "nothing changed: {effect:?}");
-}
-
-#[test]
-fn s78_a_namespaces_new_labels_reach_all_of_its_pods_and_no_others() {
-    let mut index = after(&[
-        Space("ns", &[("team", "a")]),
-        Space("other", &[("team", "a")]),
-        Put(pod("ns/a", "x", &["10.0.0.1"])),
-        Put(pod("ns/b", "x", &["10.0.0.2"])),
-        Put(pod("other/c", "x", &["10.0.0.3"])),
-    ]);
-    let effect = hear(&mut index, &Space("ns", &[("team", "b")]));
-    assert_eq!(effect.touched, [ip("10.0.0.1"), ip("10.0.0.2")].into());
-    assert_eq!(team(&index, "10.0.0.2"), Some("b".to_owned()));
-    assert_eq!(team(&index, "10.0.0.3"), Some("a".to_owned()));
-    assert!(
-        hear(&mut index, &Space("ns", &[("team", "b")]))
-            .touched
-            .is_empty()
-    );
-}
-
-/// The label `team` of the namespace behind an address; panics where the namespace is not known.
-fn team(index: &Index, address: &str) -> Option<String> {
-    let labels = index
-        .find(ip(address))
-        .unwrap()
-        .identity
-        .namespace_labels
-        .clone();
-    labels.unwrap().get("team").map(str::to_owned)
-}
-
-fn namespace_known(index: &Index, address: &str) -> bool {
-    index
-        .find(ip(address))
-        .unwrap()
-        .identity
-        .namespace_labels
-        .is_some()
-}
-
-#[test]
-fn p27_s31_a_namespace_not_seen_is_not_one_without_labels() {
-    let mut index = after(&[Put(pod("ns/a", "a", &["10.0.0.1"]))]);
-    assert!(!namespace_known(&index, "10.0.0.1"));
-    let effect = hear(&mut index, &Space("ns", &[]));
-    assert_eq!(effect.touched, [ip("10.0.0.1")].into());
-    assert!(namespace_known(&index, "10.0.0.1"));
-    for order in orders(&[Space("ns", &[]), Put(pod("ns/a", "a", &["10.0.0.1"]))]) {
-        assert!(namespace_known(&after(&order), "10.0.0.1"));
-    }
-    let _ = hear(&mut index, &NoSpace("ns"));
-    assert!(!namespace_known(&index, "10.0.0.1"));
-    assert_eq!(index.namespaces(), 0);
-}
-
-#[test]
-fn p26_an_unreadable_pod_takes_its_earlier_content_along() {
-    let index = after(&[
-        Put(with(pod("ns/a", "a", &["10.0.0.1"]), "u1", 1)),
-        Broken("ns/a"),
-    ]);
-    assert_eq!(
-        (who(&index, "10.0.0.1"), index.pods()),
-        ("nobody".to_owned(), 0)
-    );
-}
-
-#[test]
-fn p26_an_unreadable_namespace_takes_its_earlier_labels_along() {
-    let mut index = after(&[
-        Space("ns", &[("team", "a")]),
-        Put(pod("ns/a", "a", &["10.0.0.1"])),
-    ]);
-    let effect = hear(&mut index, &NoSpace("ns"));
-    assert_eq!(effect.touched, [ip("10.0.0.1")].into());
-    assert!(!namespace_known(&index, "10.0.0.1"));
-}
-
-#[test]
 fn equal_pods_share_one_identity_and_the_last_one_frees_its_slot() {
     let mut index = after(&[
         Put(pod("ns/a", "web", &["10.0.0.1"])),
@@ -402,122 +311,5 @@ fn equal_pods_share_one_identity_and_the_last_one_frees_its_slot() {
         (slot(&index, "10.0.0.3"), index.slots()),
         (shared, 1),
         "reused"
-    );
-}
-
-#[test]
-fn p25_a_resync_leaves_no_ghost_and_tells_only_what_differs() {
-    let stays = pod("ns/stays", "x", &["10.0.0.1"]);
-    let index = after(&[
-        Space("ns", &[("team", "a")]),
-        Put(stays.clone()),
-        Put(pod("ns/goes", "y", &["10.0.0.2"])),
-        Put(pod("ns/changes", "z", &["10.0.0.3"])),
-    ]);
-    let slot = index.find(ip("10.0.0.1")).unwrap().slot;
-    let namespace = Namespace {
-        name: "ns".into(),
-        labels: [("team", "a")].into_iter().collect(),
-    };
-    let pods = [
-        stays,
-        pod("ns/changes", "zz", &["10.0.0.3"]),
-        pod("ns/comes", "w", &["10.0.0.4"]),
-    ];
-    let (next, effect) = index.resync([&namespace].into_iter(), pods.iter());
-    assert_eq!(
-        effect.touched,
-        ["10.0.0.2", "10.0.0.3", "10.0.0.4"].map(ip).into()
-    );
-    assert_eq!(
-        next.find(ip("10.0.0.1")).unwrap().slot,
-        slot,
-        "what was computed for it stays valid"
-    );
-    assert_eq!(
-        (who(&next, "10.0.0.2"), next.pods()),
-        ("nobody".to_owned(), 3)
-    );
-    let gone: HashSet<Slot> = effect.released.into_iter().collect();
-    let was = |address| index.find(ip(address)).unwrap().slot;
-    assert_eq!(gone, [was("10.0.0.2"), was("10.0.0.3")].into());
-}
-
-/// Events and resyncs must end in the same answers, whatever came before.
-#[test]
-fn events_and_a_resync_end_in_the_same_answers() {
-    let mut seed = 7u64;
-    let mut random = move |below: u64| {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) % below
-    };
-    let (mut index, mut live) = (Index::default(), HashMap::new());
-    for step in 0..4_000u64 {
-        let text = format!("ns/p{}", random(12));
-        let uid = format!("u{}", random(2));
-        let key = (text.clone(), uid.clone());
-        if random(4) == 0 {
-            let _ = index.delete_pod(&name(&text), Some(&uid));
-            live.remove(&key);
-        } else {
-            let address = format!("10.0.0.{}", random(6));
-            let mut one = with(
-                pod(&text, &format!("r{}", random(3)), &[&address]),
-                &uid,
-                random(4),
-            );
-            if random(5) == 0 {
-                one.phase = Some(Phase::Succeeded);
-            }
-            let _ = index.upsert_pod(&one);
-            live.insert(key, one);
-        }
-        let (whole, effect) = index.resync([].into_iter(), live.values());
-        assert!(
-            effect.touched.is_empty(),
-            "step {step}: {:?}",
-            effect.touched
-        );
-        assert_eq!(
-            (index.contested(), index.pods()),
-            (whole.contested(), whole.pods())
-        );
-    }
-}
-
-#[test]
-fn one_event_at_100_000_pods_does_not_walk_them() {
-    let pods: Vec<Pod> = (0..100_000u32)
-        .map(|at| {
-            let mut one = pod(
-                &format!("ns{}/p{at}", at % 100),
-                &format!("r{}", at % 500),
-                &[],
-            );
-            one.addresses = vec![std::net::Ipv4Addr::from_bits(0x0a00_0000 + at).into()];
-            one
-        })
-        .collect();
-    let start = Instant::now();
-    let (mut index, effect) = Index::default().resync([].into_iter(), pods.iter());
-    assert_eq!((index.pods(), effect.touched.len()), (100_000, 100_000));
-    assert!(
-        start.elapsed() < Duration::from_secs(30),
-        "{:?}",
-        start.elapsed()
-    );
-    let start = Instant::now();
-    for at in 0..10_000 {
-        let mut one = pods[at].clone();
-        one.labels = [("role", "changed")].into_iter().collect();
-        assert_eq!(index.upsert_pod(&one).touched.len(), 1);
-    }
-    // 10,000 walks of 100,000 pods would take minutes.
-    assert!(
-        start.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        start.elapsed()
     );
 }
