@@ -15,12 +15,12 @@ use std::path::Path;
 mod agree;
 #[path = "cases/format.rs"]
 mod format;
+#[path = "cases/runner.rs"]
+mod runner;
 #[path = "cases/world.rs"]
 mod world;
 
-use format::{Case, CaseFile, Question};
-use podwall_policy::flow::Direction;
-use world::World;
+use format::{Case, CaseFile};
 
 /// Numbers that a verdict cannot show; docs/semantics.md says for each where it is proven, or that it
 /// is a limit.
@@ -30,16 +30,16 @@ const LAST: u32 = 62;
 
 #[test]
 fn every_row_is_answered_as_written_and_as_the_plain_reading_says() {
-    let mut failures = Vec::new();
-    let mut rows = 0;
-    for (name, file) in files() {
-        for case in &file.cases {
-            rows += case.ask.len();
-            for failure in check(&name, &file, case) {
-                failures.push(format!("{name} {}: {}\n{failure}", case.id, case.title));
-            }
-        }
-    }
+    let files = files();
+    let rows: usize = files
+        .iter()
+        .flat_map(|(_, file)| &file.cases)
+        .map(|case| case.ask.len())
+        .sum();
+    let failures: Vec<String> = files
+        .iter()
+        .flat_map(|(_, file)| runner::failures(file))
+        .collect();
     assert!(rows > 0, "no row was asked");
     assert!(
         failures.is_empty(),
@@ -96,56 +96,6 @@ fn the_table_of_the_documentation_names_every_number_and_its_proof() {
             "{row:?}"
         );
     }
-}
-
-/// What is wrong with one case; each entry names its row.
-fn check(name: &str, file: &CaseFile, case: &Case) -> Vec<String> {
-    let world = match (World::read(name, &case.text(file)), &case.refused) {
-        (Err(error), Some(expected)) if error.contains(expected) => return Vec::new(),
-        (Err(error), _) => return vec![format!("  refused: {error}")],
-        (Ok(_), Some(_)) => return vec!["  was read, though it should be refused".to_owned()],
-        (Ok(world), None) => world,
-    };
-    let unreported = case
-        .reports
-        .iter()
-        .filter(|text| !world.findings().iter().any(|one| one.contains(*text)))
-        .map(|text| {
-            format!(
-                "  not reported: {text}\n  reported: {:#?}",
-                world.findings()
-            )
-        });
-    let wrong = case
-        .ask
-        .iter()
-        .flat_map(|row| {
-            row.sides()
-                .map(move |(side, expected)| (row, side, expected))
-        })
-        .filter_map(|(row, side, expected)| wrong(&world, row, side, expected));
-    unreported.chain(wrong).collect()
-}
-
-/// The row and its answer, where that is not the expected one.
-fn wrong(world: &World, row: &Question, side: Direction, expected: &str) -> Option<String> {
-    let found = world.answer(side, row);
-    let heard = found.as_deref().unwrap_or_default();
-    // Misses are compared where the row lists them.
-    let right = match expected.split_once("; ") {
-        Some((head, misses)) => {
-            let mut misses: Vec<&str> = misses.split("; ").collect();
-            misses.sort_unstable();
-            heard == format!("{head}; {}", misses.join("; "))
-        }
-        None => heard.split("; ").next() == Some(expected),
-    };
-    let side = side.label();
-    let Question { from, to, port, .. } = row;
-    let found = found.unwrap_or_else(|error| format!("({error})"));
-    (!right).then(|| {
-        format!("  from: {from}, to: {to}, port: {port}\n  {side}: {found}\n  expected: {expected}")
-    })
 }
 
 fn all_cases() -> Vec<Case> {

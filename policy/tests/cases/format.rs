@@ -84,6 +84,8 @@ pub enum End {
     Own(IpAddr),
     /// `unknown ADDRESS`.
     Unknown(IpAddr),
+    /// `outside ADDRESS`: no pod, even if one has this address.
+    Outside(IpAddr),
     /// `ADDRESS`: the pod that owns it, else nobody of the cluster.
     Address(IpAddr),
 }
@@ -95,6 +97,7 @@ impl End {
             "node" => return Self::Node(address(rest)),
             "own" => return Self::Own(address(rest)),
             "unknown" => return Self::Unknown(address(rest)),
+            "outside" => return Self::Outside(address(rest)),
             _ => {}
         }
         match (text.parse(), text.split_once('@')) {

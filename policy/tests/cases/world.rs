@@ -114,6 +114,7 @@ impl World {
             End::Node(address) => (Who::Node, Some(address)),
             End::Own(address) => (Who::Own, Some(address)),
             End::Unknown(address) => (Who::Unknown, Some(address)),
+            End::Outside(address) => (Who::Outside, Some(address)),
             End::Address(address) => (
                 self.cluster.owner(address).map_or(Who::Outside, Who::Pod),
                 Some(address),
