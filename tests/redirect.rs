@@ -1,0 +1,262 @@
+//! `podwall redirect` through its front door: the real command in a real pod, and packets at it.
+//!
+//! What the rules do packet by packet, and after every prefix of the steps, is proven in
+//! `deploy/tests`; here is what the command makes of them: flags, exit codes, messages, a kill.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+#[path = "../deploy/tests/common/wire.rs"]
+#[allow(dead_code)]
+mod wire;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::Duration;
+
+use podwall_deploy::{Backend, Family};
+use podwall_lab::{Cmd, Output, Place};
+use wire::{APP, Wire, address, ask, run, serve_relay};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const REFUSED: Result<String, io::ErrorKind> = Err(io::ErrorKind::ConnectionRefused);
+
+/// `podwall redirect` with these flags, in a place.
+fn command(place: &Place, flags: &str) -> Cmd {
+    let command = place.command(env!("CARGO_BIN_EXE_podwall")).arg("redirect");
+    command.args(flags.split_whitespace()).env("NO_COLOR", "1")
+}
+
+fn redirect(place: &Place, flags: &str) -> Output {
+    command(place, flags).run(PATIENCE).unwrap()
+}
+
+/// Runs it and wants an exit code; gives all that was said.
+fn expect(place: &Place, flags: &str, code: i32) -> String {
+    let output = redirect(place, flags);
+    let said = output.stdout + &output.stderr;
+    assert_eq!(output.status.code(), Some(code), "redirect {flags}: {said}");
+    said
+}
+
+#[test]
+fn p19_install_check_change_and_remove_by_exit_code() {
+    let Some(wire) = Wire::lay("p19_install_check_change_and_remove") else {
+        return;
+    };
+    let pod = wire.subject.place();
+    assert!(expect(pod, "--check", 1).contains("PODWALL_INPUT"));
+    expect(pod, "", 0);
+    expect(pod, "--check", 0);
+    assert!(!expect(pod, "--check --listen-port 16006", 1).is_empty());
+    run(pod, "ip6tables-nft -D PODWALL_INPUT -p udp -j DROP");
+    let said = expect(pod, "--check", 1);
+    assert!(
+        said.contains("ipv6 filter") && said.contains("-p udp -j DROP"),
+        "{said}"
+    );
+    expect(pod, "", 0);
+    expect(pod, "--check", 0);
+    expect(pod, "--remove", 0);
+    expect(pod, "--check", 1);
+    for family in Family::ALL {
+        wire.is_open(family, "removed");
+    }
+}
+
+#[test]
+fn p10_without_flags_the_gateway_is_the_node_and_no_gateway_takes_it_out() {
+    let Some(wire) = Wire::lay("p10_without_flags_the_gateway_is_the_node") else {
+        return;
+    };
+    let (pod, node) = (wire.subject.place(), wire.lab.node());
+    expect(pod, "", 0);
+    for family in Family::ALL {
+        wire.is_closed(family, "installed");
+        wire.always_holds(family, "installed");
+    }
+    expect(pod, "--no-gateway", 0);
+    for family in Family::ALL {
+        assert_eq!(ask(node, wire.at(family, APP)), REFUSED, "{family}");
+    }
+    let nodes = format!("--no-gateway --node-address {},{}", node.v4(), node.v6());
+    expect(pod, &nodes, 0);
+    for family in Family::ALL {
+        wire.always_holds(family, "named");
+    }
+}
+
+#[test]
+fn printed_rules_are_what_is_installed() {
+    let Some(wire) = Wire::lay("printed_rules_are_what_is_installed") else {
+        return;
+    };
+    let pod = wire.subject.place();
+    let printed = redirect(pod, "--print").stdout;
+    expect(pod, "--check", 1);
+    for (family, text) in Family::ALL.into_iter().zip(printed.split("# ").skip(1)) {
+        let (title, rules) = text.split_once('\n').unwrap();
+        assert!(title.starts_with(family.program()), "{title}");
+        let restore = pod
+            .command(format!("{}-nft-restore", family.program()))
+            .arg("--noflush");
+        let output = restore.stdin(rules).run(PATIENCE).unwrap();
+        assert!(output.status.success(), "{}", output.stderr);
+    }
+    expect(pod, "--check", 0);
+}
+
+#[test]
+fn s66_host_network_is_refused_before_any_change() {
+    let Some(wire) = Wire::lay("s66_host_network_is_refused") else {
+        return;
+    };
+    for family in Family::ALL {
+        let own = address(&wire.subject, family);
+        let said = expect(wire.subject.place(), &format!("--host-ips {own}"), 2);
+        assert!(
+            said.contains("hostNetwork") && said.contains(&own.to_string()),
+            "{said}"
+        );
+        wire.is_open(family, "refused");
+    }
+}
+
+#[test]
+fn foreign_rules_are_named_before_any_change() {
+    let Some(wire) = Wire::lay("foreign_rules_are_named") else {
+        return;
+    };
+    let pod = wire.subject.place();
+    for backend in Backend::ORDER {
+        run(
+            pod,
+            &format!("ip6tables-{backend} -t nat -A PREROUTING -p tcp -j REDIRECT --to-ports 99"),
+        );
+        let said = expect(pod, "", 3);
+        for word in ["--to-ports 99", "nat", "ipv6", &backend.to_string()] {
+            assert!(said.contains(word), "{said}: no {word}");
+        }
+        run(pod, &format!("ip6tables-{backend} -t nat -F PREROUTING"));
+        wire.is_open(Family::Ipv4, "refused");
+    }
+}
+
+#[test]
+fn without_privilege_net_admin_is_named() {
+    let Some(wire) = Wire::lay("without_privilege_net_admin_is_named") else {
+        return;
+    };
+    for flags in ["", "--check", "--remove"] {
+        let output = command(&wire.subject, flags)
+            .unprivileged()
+            .run(PATIENCE)
+            .unwrap();
+        assert_eq!(output.status.code(), Some(3), "{flags}: {}", output.stderr);
+        assert!(
+            output.stderr.contains("NET_ADMIN"),
+            "{flags}: {}",
+            output.stderr
+        );
+    }
+    let printed = command(&wire.subject, "--print")
+        .unprivileged()
+        .run(PATIENCE)
+        .unwrap();
+    assert!(printed.status.success(), "{}", printed.stderr);
+}
+
+/// Programs that kill whoever called them once they have been called so often, put before the
+/// real ones.
+fn killers(wire: &Wire) -> String {
+    let directory = wire.lab.dir().join("killers");
+    fs::create_dir_all(&directory).unwrap();
+    for family in Family::ALL {
+        let name = format!("{}-nft-restore", family.program());
+        let real = ["/usr/sbin", "/sbin", "/usr/local/sbin"]
+            .map(|place| format!("{place}/{name}"))
+            .into_iter()
+            .find(|path| fs::exists(path).unwrap())
+            .expect("iptables is installed");
+        let count = directory.join("count");
+        let script = format!(
+            "#!/bin/sh\n{real} \"$@\"\ncode=$?\necho call >>{0}\n\
+             [ $(wc -l <{0}) -lt $KILL_AFTER ] || kill -9 $PPID\nexit $code\n",
+            count.display()
+        );
+        let file = directory.join(&name);
+        fs::write(&file, script).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    directory.display().to_string()
+}
+
+/// Killed after each of its commits, trials included, over nothing and over another installation.
+#[test]
+fn p19_killed_between_tables_the_pod_is_closed() {
+    let Some(wire) = Wire::lay("p19_killed_between_tables_the_pod_is_closed") else {
+        return;
+    };
+    let (pod, directory) = (wire.subject.place(), killers(&wire));
+    let path = format!("{directory}:{}", std::env::var("PATH").unwrap());
+    for over_another in [false, true] {
+        for calls in 1..=64 {
+            expect(pod, "--remove", 0);
+            if over_another {
+                expect(pod, "--listen-port 16006 --no-gateway", 0);
+            }
+            let _ = fs::remove_file(format!("{directory}/count"));
+            let podwall = command(pod, "")
+                .env("PATH", &path)
+                .env("KILL_AFTER", calls.to_string());
+            let output = podwall.run(PATIENCE).unwrap();
+            if output.status.success() {
+                assert!(calls > 4, "all commits were survived at {calls}");
+                break;
+            }
+            assert_eq!(
+                output.status.signal(),
+                Some(9),
+                "{calls}: {}",
+                output.stderr
+            );
+            for family in Family::ALL {
+                let save = pod.command(format!("{}-nft-save", family.program()));
+                let closed = save
+                    .run(PATIENCE)
+                    .unwrap()
+                    .stdout
+                    .contains("-A INPUT -j PODWALL_INPUT");
+                assert!(
+                    closed || !over_another,
+                    "killed after {calls} commits: {family} lost"
+                );
+                if closed {
+                    wire.is_closed(family, &format!("killed after {calls} commits"));
+                }
+            }
+            expect(pod, "", 0);
+            expect(pod, "--check", 0);
+        }
+    }
+}
+
+#[test]
+fn p35_podwalls_own_ports_meet_the_relay() {
+    let Some(wire) = Wire::lay("p35_podwalls_own_ports_meet_the_relay") else {
+        return;
+    };
+    serve_relay(&wire.subject, podwall_proxy::config::LISTEN_PORT);
+    expect(wire.subject.place(), "", 0);
+    for family in Family::ALL {
+        for port in [APP, podwall_proxy::config::ADMIN_PORT] {
+            let to = wire.at(family, port);
+            assert_eq!(ask(&wire.stranger, to), Ok(format!("relay {to}")));
+        }
+    }
+}
