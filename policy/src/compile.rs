@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::cidr::IpBlock;
-use crate::compiled::{NamedRule, RuleAt, Side, Table, bits, family};
+use crate::compiled::{NamedRule, PeerAt, RuleAt, Selectors, Side, Table, bits, family};
 use crate::diagnostic::Diagnostic;
 use crate::flow::{Direction, Protocol};
 use crate::peer::Identity;
@@ -102,6 +102,7 @@ struct Draft<'s> {
     subject: &'s Identity,
     any_peer: RuleSet,
     has_selectors: RuleSet,
+    selectors: Selectors,
     has_blocks: RuleSet,
     ports: [Vec<Span<u16>>; 3],
     named: Vec<NamedRule>,
@@ -118,6 +119,7 @@ impl<'s> Draft<'s> {
             subject,
             any_peer: empty(),
             has_selectors: empty(),
+            selectors: Selectors::default(),
             has_blocks: empty(),
             ports: [const { Vec::new() }; 3],
             named: Vec::new(),
@@ -131,10 +133,12 @@ impl<'s> Draft<'s> {
             self.any_peer.insert(rule);
             return;
         };
-        for peer in peers {
+        for (at, peer) in peers.iter().enumerate() {
             match peer {
                 PeerSpec::Pods { namespaces, pods } if is_readable(namespaces, pods) => {
                     self.has_selectors.insert(rule);
+                    let at = PeerAt { rule, peer: at };
+                    self.selectors.insert(at, namespaces, pods);
                 }
                 PeerSpec::Block(block) => {
                     self.has_blocks.insert(rule);
@@ -206,12 +210,14 @@ impl<'s> Draft<'s> {
         }
     }
 
-    fn finish(self, isolating: Vec<usize>, rules: Vec<RuleAt>) -> Side {
+    fn finish(mut self, isolating: Vec<usize>, rules: Vec<RuleAt>) -> Side {
+        self.selectors.sort();
         Side {
             isolating,
             rules,
             any_peer: self.any_peer,
             has_selectors: self.has_selectors,
+            selectors: self.selectors,
             has_blocks: self.has_blocks,
             ports: self.ports.map(|spans| Segments::of(&spans, self.rules)),
             named: self.named,

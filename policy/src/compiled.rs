@@ -7,6 +7,8 @@
 //! INVARIANT: a rule's number within its direction is its place in `Side::rules`; policies are in the
 //! order of their names, so the lowest number that admits is the same on every run.
 
+pub(crate) mod by_label;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,9 +17,10 @@ use crate::object::ObjectName;
 use crate::peer::{Identity, MatchingRules, SideMatch};
 use crate::rule_set::RuleSet;
 use crate::segments::{Segments, Words};
-use crate::selector::Picks;
-use crate::spec::{Namespaces, PeerSpec, Peers, Policy, Rule};
+use crate::selector::{Picks, Selector};
+use crate::spec::{Namespaces, PeerSpec, Peers, Policy};
 use crate::verdict::RuleId;
+use by_label::{ByLabel, required};
 
 /// All policies that select one subject, compiled. Immutable; share it by `Arc`.
 #[derive(Clone, Debug)]
@@ -42,6 +45,8 @@ pub(crate) struct Side {
     pub(crate) has_selectors: RuleSet,
     /// Rules with an `ipBlock`: what a peer without an address might match.
     pub(crate) has_blocks: RuleSet,
+    /// Every selector peer.
+    pub(crate) selectors: Selectors,
     /// By protocol: the rules that hold on a port, names that stand for one number included.
     pub(crate) ports: [Segments<u16>; 3],
     /// Egress only: the names that stand for another number in every peer (S52).
@@ -50,6 +55,25 @@ pub(crate) struct Side {
     pub(crate) has_named: [RuleSet; 3],
     /// By [`family`]: the rules with an `ipBlock` that holds an address.
     pub(crate) blocks: [Segments<u128>; 2],
+}
+
+/// The selector peers of one side, each found by a label that it requires.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selectors {
+    pub(crate) peers: Vec<PeerAt>,
+    /// Those that require a label of the pod, and those that require none at all.
+    pub(crate) by_pod: ByLabel,
+    /// Those that require a label of the namespace only.
+    pub(crate) by_namespace: ByLabel,
+}
+
+/// Where a peer stands in the manifests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PeerAt {
+    /// The number of its rule.
+    pub(crate) rule: usize,
+    /// Zero-based index within the rule.
+    pub(crate) peer: usize,
 }
 
 /// Where a rule stands in the manifests.
@@ -106,8 +130,8 @@ impl Table {
 
     /// Which rules have a selector peer that picks `identity`, and what its named ports stand for.
     ///
-    /// Valid for this generation only. Work is bounded by the selector peers of the table; make it
-    /// once per identity and keep it.
+    /// Valid for this generation only. Work: a binary search for each label of the identity, and the
+    /// selector peers that require one of them or none; make it once per identity and keep it.
     #[must_use]
     pub fn matching(&self, identity: &Arc<Identity>) -> MatchingRules {
         MatchingRules {
@@ -139,29 +163,25 @@ impl Table {
         }
     }
 
-    fn rule(&self, direction: Direction, at: RuleAt) -> Option<&Rule> {
-        let rules = self.policies.get(at.policy)?.rules(direction)?;
-        rules.get(usize::try_from(at.rule).ok()?)
+    fn peer(&self, direction: Direction, at: PeerAt) -> Option<&PeerSpec> {
+        let rule = self.side(direction).rules.get(at.rule)?;
+        let rules = self.policies.get(rule.policy)?.rules(direction)?;
+        match &rules.get(usize::try_from(rule.rule).ok()?)?.peers {
+            Peers::Any => None,
+            Peers::OneOf(peers) => peers.get(at.peer),
+        }
     }
 
     fn side_match(&self, direction: Direction, identity: &Identity) -> SideMatch {
         let side = self.side(direction);
         let mut yes = RuleSet::empty(side.rules.len());
         let mut maybe = RuleSet::empty(side.rules.len());
-        for (index, at) in side.rules.iter().enumerate() {
-            let Some(Rule {
-                peers: Peers::OneOf(peers),
-                ..
-            }) = self.rule(direction, *at)
-            else {
-                continue;
-            };
-            for peer in peers {
-                match picks(peer, &self.subject.namespace, identity) {
-                    Picks::Yes => yes.insert(index),
-                    Picks::Unknown => maybe.insert(index),
-                    Picks::No => {}
-                }
+        for at in side.selectors.candidates(identity) {
+            let peer = self.peer(direction, at);
+            match peer.map(|peer| picks(peer, &self.subject.namespace, identity)) {
+                Some(Picks::Yes) => yes.insert(at.rule),
+                Some(Picks::Unknown) => maybe.insert(at.rule),
+                Some(Picks::No) | None => {}
             }
         }
         SideMatch {
@@ -169,6 +189,36 @@ impl Table {
             maybe: maybe.trimmed(),
             named: side.named_of(identity),
         }
+    }
+}
+
+impl Selectors {
+    /// Adds one selector peer.
+    pub(crate) fn insert(&mut self, at: PeerAt, namespaces: &Namespaces, pods: &Selector) {
+        let owner = self.peers.len();
+        self.peers.push(at);
+        let of_namespace = match namespaces {
+            Namespaces::Own => None,
+            Namespaces::Matching(selector) => required(selector),
+        };
+        match required(pods) {
+            None if of_namespace.is_some() => self.by_namespace.insert(of_namespace, owner),
+            of_pod => self.by_pod.insert(of_pod, owner),
+        }
+    }
+
+    /// Must be called after the last [`insert`](Self::insert).
+    pub(crate) fn sort(&mut self) {
+        self.by_pod.sort();
+        self.by_namespace.sort();
+    }
+
+    /// The peers that may pick `identity`; none of the others does.
+    fn candidates(&self, identity: &Identity) -> impl Iterator<Item = PeerAt> {
+        let by_pod = self.by_pod.candidates(Some(&identity.labels));
+        let namespace = identity.namespace_labels.as_ref();
+        let owners = by_pod.chain(self.by_namespace.candidates(namespace));
+        owners.map(|owner| self.peers[owner])
     }
 }
 

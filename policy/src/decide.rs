@@ -76,56 +76,55 @@ enum Admits {
     Nowhere,
 }
 
-/// The rule sets whose intersection is the answer.
+/// The rule sets whose intersection is the answer, 64 rules at a time; what is short has no more.
 struct Candidates<'t> {
-    any_peer: &'t RuleSet,
-    picked: Option<&'t RuleSet>,
-    perhaps_picked: Option<&'t RuleSet>,
+    any_peer: &'t [u64],
+    picked: &'t [u64],
+    perhaps_picked: &'t [u64],
     in_block: Words<'t>,
-    perhaps_in_block: Option<&'t RuleSet>,
+    perhaps_in_block: &'t [u64],
     on_port: Words<'t>,
-    on_named_port: Option<&'t RuleSet>,
-    perhaps_on_port: Option<&'t RuleSet>,
+    on_named_port: &'t [u64],
+    perhaps_on_port: &'t [u64],
 }
 
 impl<'t> Candidates<'t> {
     fn of(side: &'t Side, flow: &Flow, who: Who<'t>) -> Self {
-        let (picked, perhaps_picked, on_named_port, perhaps_on_port) = match who {
-            Who::Matched(peer) => (
-                Some(&peer.yes),
-                Some(&peer.maybe),
-                peer.named(flow.protocol, flow.port),
-                None,
-            ),
-            Who::NoPod => (None, None, None, None),
-            Who::Anybody => (
-                None,
-                Some(&side.has_selectors),
-                None,
-                Some(&side.has_named[flow.protocol.index()]),
-            ),
-        };
-        let (in_block, perhaps_in_block) = match flow.peer_address {
-            Some(address) => (side.blocks(address), None),
-            None => (Words::none(), Some(&side.has_blocks)),
-        };
-        Self {
-            any_peer: &side.any_peer,
-            picked,
-            perhaps_picked,
-            in_block,
-            perhaps_in_block,
+        let mut candidates = Self {
+            any_peer: side.any_peer.words(),
+            picked: &[],
+            perhaps_picked: &[],
+            in_block: Words::none(),
+            perhaps_in_block: &[],
             on_port: side.ports(flow.protocol, flow.port),
-            on_named_port,
-            perhaps_on_port,
+            on_named_port: &[],
+            perhaps_on_port: &[],
+        };
+        match who {
+            Who::Matched(peer) => {
+                candidates.picked = peer.yes.words();
+                candidates.perhaps_picked = peer.maybe.words();
+                let named = peer.named(flow.protocol, flow.port);
+                candidates.on_named_port = named.map_or(&[], RuleSet::words);
+            }
+            Who::NoPod => {}
+            Who::Anybody => {
+                candidates.perhaps_picked = side.has_selectors.words();
+                candidates.perhaps_on_port = side.has_named[flow.protocol.index()].words();
+            }
         }
+        match flow.peer_address {
+            Some(address) => candidates.in_block = side.blocks(address),
+            None => candidates.perhaps_in_block = side.has_blocks.words(),
+        }
+        candidates
     }
 
     /// Intersects peers and ports, 64 rules at a time (S19).
     fn admit(mut self, words: usize) -> Admits {
         let mut perhaps = 0;
         for at in 0..words {
-            let peer = self.any_peer.word(at) | word(self.picked, at) | self.in_block.word(at);
+            let peer = word(self.any_peer, at) | word(self.picked, at) | self.in_block.word(at);
             let port = self.on_port.word(at) | word(self.on_named_port, at);
             let sure = peer & port;
             if sure != 0 {
@@ -142,8 +141,8 @@ impl<'t> Candidates<'t> {
     }
 }
 
-fn word(set: Option<&RuleSet>, at: usize) -> u64 {
-    set.map_or(0, |set| set.word(at))
+fn word(set: &[u64], at: usize) -> u64 {
+    set.get(at).copied().unwrap_or(0)
 }
 
 #[cfg(test)]

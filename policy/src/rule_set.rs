@@ -18,9 +18,9 @@ impl RuleSet {
         self.0[index / 64] |= 1 << (index % 64);
     }
 
-    /// The `at`-th 64 rules, zero beyond the width.
-    pub(crate) fn word(&self, at: usize) -> u64 {
-        self.0.get(at).copied().unwrap_or(0)
+    /// The rules, 64 at a time.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.0
     }
 
     /// The same set; an empty one gives its memory back.
