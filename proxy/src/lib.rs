@@ -18,3 +18,5 @@ pub mod intercept;
 pub mod live;
 pub mod sys;
 pub mod admin;
+pub mod drain;
+pub mod run;

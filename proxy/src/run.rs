@@ -1,0 +1,263 @@
+//! Assembles the rooms, runs them until asked to stop, and stops them in order.
+//!
+//! May enter: a [`Config`] and a future that says when to stop. Deliberately absent: flags, signals
+//! and the runtime, which are the binary's; every decision about a connection.
+//!
+//! Listeners come first, so that a taken port is an error and not half a sidecar. Changes are taken
+//! in on the source's own thread: a large state that is compiled there delays no connection, and a
+//! source that is faster than we are is slowed down, never queued.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use podwall_policy::object::ObjectName;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::account::Account;
+use crate::admin::canary::Canary;
+use crate::admin::{self, Admin, AdminPortTaken};
+use crate::arrival::Mode;
+use crate::config::Config;
+use crate::connection::{self, DEAD_PEER, Doorkeeper, DrainPhase};
+use crate::drain::{Drained, drain};
+use crate::identify::feed::files::{self, FeedError, FilesHandle};
+use crate::intercept::destination::{OwnPorts, Redirected};
+use crate::intercept::redirect::{Door, DoorError};
+use crate::live::Live;
+use crate::sys;
+use crate::world::{SubjectStatus, World};
+
+#[cfg(test)]
+mod tests;
+
+/// How long the access log may take for its last lines.
+pub const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why the sidecar cannot serve, or not any more.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The relay's port, or its listener.
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    /// The admin port.
+    #[error(transparent)]
+    Admin(#[from] AdminPortTaken),
+    /// The source cannot be followed.
+    #[error(transparent)]
+    Source(#[from] FeedError),
+    /// The access log has no thread.
+    #[error("cannot start the access log's thread: {0}")]
+    Log(#[source] io::Error),
+    /// The pod's addresses are needed to tell a pod from its node.
+    #[error("cannot list the addresses of this network namespace: {0}")]
+    Addresses(#[source] io::Error),
+    /// An address of the node is our own: we run in the node's network (S66).
+    #[error(
+        "node address {0} is an address of this network namespace: the pod has hostNetwork, or \
+         HOST_IPS or --node-address names the pod itself; podwall cannot guard a node's network"
+    )]
+    NodeIsUs(IpAddr),
+    /// The source says that the subject uses its node's network (S66).
+    #[error(
+        "pod {0} has hostNetwork: true; podwall cannot guard a node's network, remove the sidecar or hostNetwork"
+    )]
+    HostNetwork(ObjectName),
+    /// The door-keeper's task broke.
+    #[error("podwall broke: {0}; please report this")]
+    Bug(#[source] JoinError),
+}
+
+/// Serves until `shutdown` resolves, then drains. The access log goes to stdout.
+///
+/// Must be called inside a runtime with I/O and time.
+///
+/// # Errors
+/// A port, thread or watch that cannot be had, a listener that is lost, or a hostNetwork subject. A
+/// connection that fails is accounted, never returned.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<Drained, RunError> {
+    run_with(config, io::stdout(), shutdown).await
+}
+
+/// [`run`] with the access log going to `log`.
+///
+/// # Errors
+/// See [`run`].
+pub async fn run_with(
+    config: Config,
+    log: impl Write + Send + 'static,
+    shutdown: impl Future<Output = ()>,
+) -> Result<Drained, RunError> {
+    refuse_node_network(&config.node_addresses)?;
+    let mut sidecar = Sidecar::start(&config, log)?;
+    let end = sidecar.serve(config.drain_timeout, shutdown).await;
+    sidecar.close().await;
+    end
+}
+
+/// Everything that runs.
+struct Sidecar {
+    account: Arc<Account>,
+    world: Arc<World>,
+    live: Arc<Live>,
+    admin: Arc<Admin>,
+    admin_task: JoinHandle<Infallible>,
+    door: JoinHandle<Result<(), DoorError>>,
+    phase: watch::Sender<DrainPhase>,
+    source: FilesHandle,
+}
+
+impl Sidecar {
+    fn start(config: &Config, log: impl Write + Send + 'static) -> Result<Self, RunError> {
+        let capacity = capacity(config.max_connections);
+        let door = Door::bind(config.listen_port, DEAD_PEER)?;
+        let endpoints = admin::bind(config.admin_port)?;
+        let account = Account::new(log, Mode::Redirect).map_err(RunError::Log)?;
+        let world = World::new(config.subject.clone(), config.node_addresses.clone());
+        let live = Live::new(capacity, config.keep_established);
+        let canary = Canary::new(config.canary_port);
+        let settings = settings(config, &canary);
+        let admin = Admin::new(Arc::clone(&account), Arc::clone(&world), canary);
+        let destinations = Arc::new(Redirected::default());
+        let doorkeeper = Doorkeeper::new(
+            Arc::clone(&world),
+            Arc::clone(&account),
+            Arc::clone(&live),
+            destinations,
+            settings,
+        );
+        let source = follow(config, &world, &live)?;
+        let (phase, seen) = watch::channel(DrainPhase::Serving);
+        let admin_task = tokio::spawn(admin::serve(endpoints, Arc::clone(&admin)));
+        let door = tokio::spawn(connection::keep_door(Arc::new(doorkeeper), door, seen));
+        tracing::info!("serving; room for {capacity} connections");
+        Ok(Self {
+            account,
+            world,
+            live,
+            admin,
+            admin_task,
+            door,
+            phase,
+            source,
+        })
+    }
+
+    /// Until asked to stop, and then until the last connection is gone.
+    async fn serve(
+        &mut self,
+        drain_timeout: Duration,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Drained, RunError> {
+        tokio::select! {
+            () = shutdown => {}
+            lost = &mut self.door => {
+                lost.map_err(RunError::Bug)??;
+            }
+            subject = host_network(&self.world) => return Err(RunError::HostNetwork(subject)),
+        }
+        self.admin.drain();
+        let door = Pin::new(&mut self.door);
+        Ok(drain(door, &self.live, &self.phase, drain_timeout).await)
+    }
+
+    /// Ends what is left; the log's last lines are written.
+    async fn close(self) {
+        self.admin_task.abort();
+        self.phase.send_replace(DrainPhase::Over);
+        let (account, source) = (self.account, self.source);
+        let blocking = move || {
+            drop(source);
+            account.flush(FLUSH_PATIENCE)
+        };
+        // Both wait for threads, which a worker of the runtime must not.
+        if !tokio::task::spawn_blocking(blocking).await.unwrap_or(false) {
+            tracing::warn!("the access log's reader is too slow; its last lines are lost");
+        }
+    }
+}
+
+fn settings(config: &Config, canary: &Canary) -> connection::Settings {
+    let ports = OwnPorts {
+        listen: config.listen_port,
+        canary: config.canary_port,
+    };
+    connection::Settings::new(ports, canary.word(), config.half_close_timeout)
+}
+
+/// How many connections may be open: what was asked for, as far as descriptors go (P17).
+fn capacity(wanted: Option<usize>) -> usize {
+    let descriptors = sys::raise_descriptor_limit();
+    let fits = sys::connections_for(descriptors);
+    let wanted = wanted.unwrap_or(fits);
+    if wanted > fits {
+        tracing::warn!(
+            "--max-connections {wanted} needs more than the {descriptors} descriptors of this \
+             process; {fits} are possible, raise the limit of open files for more"
+        );
+    }
+    wanted.min(fits)
+}
+
+/// Starts to follow the files; each change is taken in and judged by on the files' own thread.
+fn follow(config: &Config, world: &Arc<World>, live: &Arc<Live>) -> Result<FilesHandle, RunError> {
+    let (world, live) = (Arc::clone(world), Arc::clone(live));
+    let take_in = move |change| {
+        let touched = world.apply(change);
+        let turned = live.rejudge(&world, &touched);
+        if turned > 0 {
+            tracing::info!("a change turned the verdict of {turned} open connections");
+        }
+    };
+    Ok(files::watch(config.sources.clone(), take_in)?)
+}
+
+/// Refuses to run where the node's addresses are ours (S66).
+fn refuse_node_network(node: &[IpAddr]) -> Result<(), RunError> {
+    let interfaces = if_addrs::get_if_addrs().map_err(RunError::Addresses)?;
+    let own = interfaces.iter().map(|one| one.ip().to_canonical());
+    match own.into_iter().find(|address| node.contains(address)) {
+        Some(address) => Err(RunError::NodeIsUs(address)),
+        None => Ok(()),
+    }
+}
+
+/// Resolves when the source says that the subject uses its node's network. Tells on the way what
+/// becomes of the subject.
+async fn host_network(world: &World) -> ObjectName {
+    let mut changes = world.changes();
+    let mut told = SubjectStatus::Unknown;
+    loop {
+        changes.mark_unchanged();
+        let status = world.status();
+        if status.subject != told {
+            told = status.subject;
+            tell(world.subject(), told, status.policies);
+        }
+        if told == SubjectStatus::HostNetwork {
+            return world.subject().clone();
+        }
+        if changes.changed().await.is_err() {
+            // INVARIANT: the world holds the sender, and we hold the world.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn tell(subject: &ObjectName, status: SubjectStatus, policies: usize) {
+    match status {
+        SubjectStatus::Known => {
+            tracing::info!("pod {subject} is known; {policies} policies select it");
+        }
+        SubjectStatus::Unknown => tracing::warn!("pod {subject} is not in the source"),
+        SubjectStatus::NamespaceUnknown => {
+            tracing::warn!("the Namespace object of pod {subject} is not in the source");
+        }
+        SubjectStatus::HostNetwork => tracing::error!("pod {subject} has hostNetwork"),
+    }
+}
