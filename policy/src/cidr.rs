@@ -121,3 +121,6 @@ fn tolerant_v4(text: &str) -> Option<Ipv4Addr> {
     }
     parts.next().is_none().then(|| octets.into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //!
 //! May enter: objects. Deliberately absent: time (a state stands still), verdicts, and text.
 
+use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -149,9 +150,12 @@ impl Cluster {
     }
 }
 
+/// Kind, namespace and name.
+type Key = (&'static str, Option<Arc<str>>, Arc<str>);
+
 /// The objects, each once, in their order.
 fn unique(objects: Vec<Object>) -> Result<Vec<Object>, Conflict> {
-    let mut seen: HashMap<(&'static str, Option<Arc<str>>, Arc<str>), usize> = HashMap::new();
+    let mut seen: HashMap<Key, usize> = HashMap::new();
     let mut kept: Vec<Object> = Vec::with_capacity(objects.len());
     for object in objects {
         match seen.entry(key(&object)) {
@@ -173,8 +177,8 @@ fn unique(objects: Vec<Object>) -> Result<Vec<Object>, Conflict> {
     Ok(kept)
 }
 
-/// Kind, namespace and name. A broken object has the key of the readable one.
-fn key(object: &Object) -> (&'static str, Option<Arc<str>>, Arc<str>) {
+/// A broken object has the key of the readable one.
+fn key(object: &Object) -> Key {
     let in_namespace = |kind, name: &ObjectName| {
         (
             kind,
@@ -197,7 +201,7 @@ fn owners(pods: &BTreeMap<ObjectName, Pod>) -> HashMap<IpAddr, Vec<ObjectName>> 
         .filter(|pod| !pod.host_network && !pod.is_finished())
         .collect();
     // Stable: of pods equally old, or of unknown age, the first by name stays ahead.
-    living.sort_by(|one, other| other.started.cmp(&one.started));
+    living.sort_by_key(|pod| Reverse(pod.started));
     let mut owners: HashMap<IpAddr, Vec<ObjectName>> = HashMap::new();
     for pod in living {
         for address in &pod.addresses {
@@ -206,3 +210,6 @@ fn owners(pods: &BTreeMap<ObjectName, Pod>) -> HashMap<IpAddr, Vec<ObjectName>> 
     }
     owners
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,7 @@ pub fn read(source: &str, text: &str) -> Result<Documents, Unreadable> {
         let read = documents.take(&Node::root(&document.value), Defaults::NONE);
         read.map_err(|fault| Unreadable {
             place: document.place,
-            fault,
+            fault: Box::new(fault),
         })?;
     }
     Ok(documents)
@@ -78,7 +78,7 @@ pub fn read_object(value: &Value) -> Result<Documents, Unreadable> {
                 source: String::new(),
                 position: None,
             },
-            fault,
+            fault: Box::new(fault),
         }),
     }
 }

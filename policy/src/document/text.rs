@@ -31,7 +31,7 @@ pub(super) fn documents(
     if text.len() > limits::MAX_TEXT {
         return Err(Unreadable {
             place: place(None),
-            fault: Fault::TooLong { bytes: text.len() },
+            fault: Box::new(Fault::TooLong { bytes: text.len() }),
         });
     }
     let text = quote_overflowing(text);
@@ -39,7 +39,7 @@ pub(super) fn documents(
         serde_saphyr::from_multiple_with_options(&text, limits::options()).map_err(|error| {
             Unreadable {
                 place: place(error.location().map(|at| (at.line(), at.column()))),
-                fault: Fault::Syntax(message(&error)),
+                fault: Box::new(Fault::Syntax(message(&error))),
             }
         })?;
     Ok(documents.into_iter().map(move |document| {

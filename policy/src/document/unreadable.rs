@@ -12,7 +12,7 @@ pub struct Unreadable {
     /// Where.
     pub place: Place,
     /// What is wrong there.
-    pub fault: Fault,
+    pub fault: Box<Fault>,
 }
 
 /// Where in which text.
