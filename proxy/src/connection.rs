@@ -54,7 +54,7 @@ pub struct Settings {
     /// The ports that mean podwall itself.
     pub ports: OwnPorts,
     /// What the canary is told, so that readiness knows that it met this very process (P40).
-    pub nonce: Vec<u8>,
+    pub nonce: Arc<[u8]>,
     /// How long one side may stay silent after the other has closed (P13).
     pub half_close_timeout: Duration,
     /// See [`DEAD_PEER`].
@@ -66,7 +66,7 @@ pub struct Settings {
 impl Settings {
     /// The defaults, for these ports and this nonce.
     #[must_use]
-    pub fn new(ports: OwnPorts, nonce: Vec<u8>, half_close_timeout: Duration) -> Self {
+    pub fn new(ports: OwnPorts, nonce: Arc<[u8]>, half_close_timeout: Duration) -> Self {
         Self {
             ports,
             nonce,

@@ -7,10 +7,12 @@
 //! calls less.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use tokio::net::{TcpSocket, TcpStream};
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpStream;
 
 use crate::arrival::OriginalDst;
 use crate::sys;
@@ -21,6 +23,9 @@ pub enum NotConnected {
     /// The application does not listen on this port and family, or does not answer.
     #[error("the application refused {0}; is it listening on this port and family?")]
     Refused(OriginalDst, #[source] io::Error),
+    /// The application accepted and reset at once.
+    #[error("the application at {0} accepted the connection and reset it")]
+    Reset(OriginalDst),
     /// Every local port towards this destination is taken.
     #[error("no local port is left towards {0}; too many connections to it are open or ending")]
     NoLocalPort(OriginalDst),
@@ -31,7 +36,8 @@ pub enum NotConnected {
 
 /// Connects to `destination`, which the caller has checked to be an address of this pod (P33).
 ///
-/// Waits as long as the kernel does, at most `dead_peer`; drop the future to give up earlier.
+/// Waits as long as the kernel does, at most `dead_peer`. Dropped earlier, it resets what stands
+/// already, so that an application that has accepted is not left with an empty connection.
 ///
 /// # Errors
 /// See [`NotConnected`].
@@ -39,31 +45,66 @@ pub async fn connect(
     destination: OriginalDst,
     dead_peer: Duration,
 ) -> Result<TcpStream, NotConnected> {
-    attempt(destination, dead_peer).await.map_err(|error| {
-        if Errno::from_io_error(&error) == Some(Errno::ADDRNOTAVAIL) {
-            NotConnected::NoLocalPort(destination)
-        } else if sys::is_exhaustion(&error) {
-            NotConnected::Exhausted(destination, error)
-        } else {
-            NotConnected::Refused(destination, error)
-        }
-    })
+    attempt(destination.socket(), dead_peer)
+        .await
+        .map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::ADDRNOTAVAIL) => NotConnected::NoLocalPort(destination),
+            Some(Errno::CONNRESET) => NotConnected::Reset(destination),
+            _ if sys::is_exhaustion(&error) => NotConnected::Exhausted(destination, error),
+            _ => NotConnected::Refused(destination, error),
+        })
 }
 
-async fn attempt(destination: OriginalDst, dead_peer: Duration) -> io::Result<TcpStream> {
-    let address = destination.socket();
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
+async fn attempt(address: SocketAddr, dead_peer: Duration) -> io::Result<TcpStream> {
+    let kind = Type::STREAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, None)?;
     sys::prepare_leg(&socket, dead_peer)?;
-    let stream = socket.connect(address).await?;
+    let started = socket.connect(&address.into());
+    let fresh = Fresh(Some(TcpStream::from_std(socket.into())?));
+    match started {
+        // The usual case: on one machine the handshake is over before the call returns.
+        Ok(()) => {}
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => {
+            fresh.connected().await?;
+        }
+        Err(error) => return Err(error),
+    }
     // Both ends are this machine: where nobody listens, a socket whose ephemeral port happens to be
     // the wanted one connects to itself and would echo the client.
-    if stream.local_addr()? == address {
-        sys::reset_on_close(&stream);
-        return Err(Errno::CONNREFUSED.into());
+    match fresh.local_address()? == address {
+        true => Err(Errno::CONNREFUSED.into()),
+        false => fresh.into_stream(),
     }
-    Ok(stream)
+}
+
+/// A socket that nobody uses yet. Dropped, it is reset.
+struct Fresh(Option<TcpStream>);
+
+impl Fresh {
+    async fn connected(&self) -> io::Result<()> {
+        let stream = self.0.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        stream.writable().await?;
+        stream.take_error()?.map_or(Ok(()), Err)
+    }
+
+    fn local_address(&self) -> io::Result<SocketAddr> {
+        self.0
+            .as_ref()
+            .ok_or(io::ErrorKind::NotConnected)?
+            .local_addr()
+    }
+
+    fn into_stream(mut self) -> io::Result<TcpStream> {
+        self.0
+            .take()
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.0 {
+            sys::reset_on_close(stream);
+        }
+    }
 }

@@ -44,7 +44,7 @@ pub async fn keep_door(
     let live = Arc::clone(&doorkeeper.live);
     tokio::select! {
         () = live.emptied() => {}
-        _over = phase.wait_for(|phase| *phase == DrainPhase::Over) => {
+        () = reached(&mut phase, DrainPhase::Over) => {
             live.stop();
             live.emptied().await;
         }
@@ -57,11 +57,11 @@ async fn accept(
     door: &mut Door,
     phase: &mut watch::Receiver<DrainPhase>,
 ) -> Result<(), DoorError> {
-    let mut draining = std::pin::pin!(phase.wait_for(|phase| *phase != DrainPhase::Serving));
+    let mut draining = std::pin::pin!(reached(phase, DrainPhase::Draining));
     loop {
         tokio::select! {
             biased;
-            _phase = &mut draining => return Ok(()),
+            () = &mut draining => return Ok(()),
             turn = door.next() => match turn? {
                 Turn::Came(stream, peer) => {
                     tokio::spawn(serve(Arc::clone(doorkeeper), stream, peer));
@@ -70,6 +70,11 @@ async fn accept(
             },
         }
     }
+}
+
+/// Resolves when `phase` is `wanted` or later, or can never change again.
+async fn reached(phase: &mut watch::Receiver<DrainPhase>, wanted: DrainPhase) {
+    let _phase_or_gone = phase.wait_for(|phase| *phase >= wanted).await;
 }
 
 /// Refuses by name whoever has knocked already.

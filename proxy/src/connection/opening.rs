@@ -216,6 +216,7 @@ async fn connect(
             },
             connected = &mut connecting => return connected.map_err(|why| match why {
                 NotConnected::Refused(..) => parting(ruling, End::AppRefused),
+                NotConnected::Reset(_) => parting(ruling, End::AppGone),
                 NotConnected::NoLocalPort(_) => parting(ruling, End::NoLocalPort),
                 NotConnected::Exhausted(..) => Parting::refused(Refusal::OverCapacity),
             }),

@@ -34,7 +34,8 @@ pub trait Destinations: std::fmt::Debug + Send + Sync + 'static {
     /// Where that cannot be read.
     fn original(&self, stream: &TcpStream, peer: SocketAddr) -> io::Result<OriginalDst>;
 
-    /// Whether `address`, canonical, is one of this pod's, loopback not counted.
+    /// Whether `address`, canonical, is one of this pod's. Loopback is not: a service that listens
+    /// there only must not be reachable from outside (P33).
     fn is_this_pod(&self, address: IpAddr) -> bool;
 }
 
@@ -93,7 +94,7 @@ pub fn meant(
     if destination.port() == ports.listen {
         return Err(Refusal::AimedAtRelay);
     }
-    if to.is_loopback() || !is_this_pod(to) {
+    if !is_this_pod(to) {
         return Err(Refusal::NotThisPod);
     }
     Flow::between(
