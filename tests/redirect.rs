@@ -208,7 +208,7 @@ fn p19_killed_between_tables_the_pod_is_closed() {
         for calls in 1..=64 {
             expect(pod, "--remove", 0);
             if over_another {
-                expect(pod, "--listen-port 16006 --no-gateway", 0);
+                expect(pod, "--listen-port 16006", 0);
             }
             let _ = fs::remove_file(format!("{directory}/count"));
             let podwall = command(pod, "")
