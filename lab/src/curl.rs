@@ -7,7 +7,7 @@ use crate::Place;
 /// What curl saw.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CurlResult {
-    /// curl's exit code: 0 done, 7 refused, 28 timed out, 35 or 56 reset; -1 where curl could not be run.
+    /// curl's exit code: 0 done, 28 timed out; -1 where curl could not be run.
     pub exit: i32,
     /// The HTTP status, if an answer came.
     pub http: Option<u16>,
@@ -15,6 +15,11 @@ pub struct CurlResult {
     pub body: String,
     /// curl's own message, empty on success.
     pub error: String,
+    /// Somebody answered with a reset, at whichever moment. One that comes right after the handshake
+    /// may be reported as a failure to connect (exit 7), so the exit code alone does not tell.
+    pub reset: bool,
+    /// Nobody listens, or a rule refused the connection.
+    pub refused: bool,
 }
 
 impl Place {
@@ -27,6 +32,7 @@ impl Place {
                 "-q",
                 "--silent",
                 "--show-error",
+                "--verbose",
                 "--globoff",
                 "--noproxy",
                 "*",
@@ -43,6 +49,8 @@ impl Place {
                     http: None,
                     body: String::new(),
                     error: error.to_string(),
+                    reset: false,
+                    refused: false,
                 };
             }
         };
@@ -51,7 +59,15 @@ impl Place {
             exit: output.status.code().unwrap_or(-1),
             http: code.parse().ok().filter(|code| *code != 0),
             body: body.to_owned(),
-            error: output.stderr.trim().to_owned(),
+            error: message(&output.stderr),
+            reset: output.stderr.contains("Connection reset by peer"),
+            refused: output.stderr.contains("Connection refused"),
         }
     }
+}
+
+/// curl's own words among those of `--verbose`.
+fn message(stderr: &str) -> String {
+    let own = stderr.lines().filter(|line| line.starts_with("curl:"));
+    own.collect::<Vec<_>>().join("\n")
 }

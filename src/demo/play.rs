@@ -52,7 +52,7 @@ fn request(stage: &Stage, client: (&str, &str), port: u16, expect_page: bool) ->
     let page = format!("port {port}");
     let seen = match (answer.exit, answer.http) {
         (0, Some(200)) if answer.body.contains(&page) => "200".to_owned(),
-        (35 | 55 | 56, None) if answer.error.contains("reset") => "reset".to_owned(),
+        (_, None) if answer.reset => "reset".to_owned(),
         (exit, _) => format!("curl exit {exit}: {}", answer.error),
     };
     let line = log_line(stage, skip, &pod, port, "connection")?;

@@ -14,7 +14,7 @@ use super::script::{CLIENTS, CLUSTER, PORTS, SUBJECT};
 /// Bound on the time from a written manifest to its being taken in.
 const TAKEN_IN: Duration = Duration::from_secs(10);
 /// The series that grows by every change that the sidecar has taken in.
-const GENERATION: &str = "podwall_source_generation";
+const GENERATION: &str = "podwall_generation";
 
 /// Everything that runs.
 pub struct Stage {
@@ -52,11 +52,14 @@ impl Stage {
     /// # Errors
     /// Where the change cannot be written, or is not taken in.
     pub fn change(&mut self, change: impl FnOnce(&mut Lab) -> LabResult<()>) -> LabResult<()> {
-        let before = self.sidecar.metric(GENERATION)?;
+        let before = (self.sidecar.metric(GENERATION)?, self.written());
         self.lab.batch(change)?;
+        if self.written() == before.1 {
+            return Ok(());
+        }
         let sidecar = &self.sidecar;
         if wait_until(TAKEN_IN, || {
-            sidecar.metric(GENERATION).is_ok_and(|now| now > before)
+            sidecar.metric(GENERATION).is_ok_and(|now| now > before.0)
         }) {
             return Ok(());
         }
@@ -65,6 +68,17 @@ impl Stage {
             after: TAKEN_IN,
             output: sidecar.process().output_so_far(),
         })
+    }
+
+    /// The manifests as they are at this moment; empty where they cannot be read, which is no content.
+    fn written(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.lab.manifests())
+            .into_iter()
+            .flatten()
+            .flatten();
+        files
+            .flat_map(|file| std::fs::read(file.path()).unwrap_or_default())
+            .collect()
     }
 
     /// The pod of that name.

@@ -99,10 +99,10 @@ impl Scene {
 
     /// How many changes the sidecar has taken in.
     pub fn generation(&self) -> f64 {
-        let series = self.sidecar().metric("podwall_source_generation");
+        let series = self.sidecar().metric("podwall_generation");
         series
             .expect("metrics")
-            .expect("the series podwall_source_generation")
+            .expect("the series podwall_generation")
     }
 
     /// Asks `shop/web` from `client` over IPv4 by curl.
@@ -126,8 +126,8 @@ impl Scene {
                 );
                 Seen::Page
             }
-            (35 | 55 | 56, None) if answer.error.contains("reset") => Seen::Reset,
-            (7, None) => Seen::Refused,
+            (_, None) if answer.reset => Seen::Reset,
+            (_, None) if answer.refused => Seen::Refused,
             (28, None) => Seen::TimedOut,
             (exit, http) => Seen::Other(format!("exit {exit}, http {http:?}: {}", answer.error)),
         }
