@@ -116,6 +116,10 @@ impl Doorkeeper {
 pub struct Connection(Stage);
 
 /// The first half is large and short, so it lives in a box that is freed when the second begins.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an open connection is in the large one"
+)]
 enum Stage {
     Opening(Pin<Box<dyn Future<Output = Option<Carrying>> + Send>>),
     Carrying(Carrying),

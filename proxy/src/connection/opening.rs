@@ -30,12 +30,18 @@ struct Parting {
 
 impl Parting {
     /// Refused before the law was asked.
-    fn refused(refusal: Refusal) -> Self {
-        Self {
+    fn refused(refusal: Refusal) -> Box<Self> {
+        Box::new(Self {
             ruling: refusal.into(),
             flow: None,
             end: End::Denied,
-        }
+        })
+    }
+
+    /// Ended after it was asked `flow`.
+    fn after(flow: &Flow, ruling: Ruling, end: End) -> Box<Self> {
+        let flow = Some(*flow);
+        Box::new(Self { ruling, flow, end })
     }
 }
 
@@ -64,7 +70,8 @@ pub(super) async fn open(
             Some(Carrying::new(story, seat, flow, ruling, relay))
         }
         Ok(None) => None,
-        Err(Parting { ruling, flow, end }) => {
+        Err(parting) => {
+            let Parting { ruling, flow, end } = *parting;
             story.farewell(ruling, flow.as_ref(), Carried::default(), end);
             None
         }
@@ -77,7 +84,7 @@ async fn let_in(
     caller: Caller,
     peer: SocketAddr,
     seat: &mut Option<Seat>,
-) -> Result<Option<Admitted>, Parting> {
+) -> Result<Option<Admitted>, Box<Parting>> {
     let (destination, meant) = read_destination(story, &caller, peer)?;
     let flow = match meant {
         Meant::ForTheApplication(flow) => flow,
@@ -105,7 +112,7 @@ fn read_destination(
     story: &mut Story,
     caller: &Caller,
     peer: SocketAddr,
-) -> Result<(OriginalDst, Meant), Parting> {
+) -> Result<(OriginalDst, Meant), Box<Parting>> {
     let doorkeeper = &story.doorkeeper;
     let destination = caller
         .stream()
@@ -127,7 +134,7 @@ async fn judge(
     flow: &Flow,
     seat: &Seat,
     caller: &Caller,
-) -> Result<Ruling, Parting> {
+) -> Result<Ruling, Box<Parting>> {
     let mut ruling = story.judge(flow);
     let mut end = End::Denied;
     if ruling.decision.may_turn() {
@@ -136,8 +143,7 @@ async fn judge(
     if ruling.decision.is_allow() {
         return Ok(ruling);
     }
-    let flow = Some(*flow);
-    Err(Parting { ruling, flow, end })
+    Err(Parting::after(flow, ruling, end))
 }
 
 /// Waits for the answer to become certain, until [`hold_time`](super::Settings::hold_time) after the
@@ -194,33 +200,29 @@ async fn connect(
     ruling: &Ruling,
     seat: &Seat,
     caller: &Caller,
-) -> Result<TcpStream, Parting> {
-    let parting = |ruling: &Ruling, end| Parting {
-        ruling: ruling.clone(),
-        flow: Some(*flow),
-        end,
-    };
+) -> Result<TcpStream, Box<Parting>> {
+    let parting = |end| Parting::after(flow, ruling.clone(), end);
     let dead_peer = story.doorkeeper.settings.dead_peer;
     let mut connecting = pin!(upstream::connect(destination, dead_peer));
     loop {
         tokio::select! {
             biased;
             signal = seat.signal() => match signal {
-                Signal::Stop => return Err(parting(ruling, End::Stopped)),
+                Signal::Stop => return Err(parting(End::Stopped)),
                 Signal::JudgeAgain => {
                     let again = story.judge(flow);
                     if !again.decision.is_allow() {
-                        return Err(parting(&again, End::Denied));
+                        return Err(Parting::after(flow, again, End::Denied));
                     }
                 }
             },
             connected = &mut connecting => return connected.map_err(|why| match why {
-                NotConnected::Refused(..) => parting(ruling, End::AppRefused),
-                NotConnected::Reset(_) => parting(ruling, End::AppGone),
-                NotConnected::NoLocalPort(_) => parting(ruling, End::NoLocalPort),
+                NotConnected::Refused(..) => parting(End::AppRefused),
+                NotConnected::Reset(_) => parting(End::AppGone),
+                NotConnected::NoLocalPort(_) => parting(End::NoLocalPort),
                 NotConnected::Exhausted(..) => Parting::refused(Refusal::OverCapacity),
             }),
-            () = caller.gone() => return Err(parting(ruling, End::ClientGone)),
+            () = caller.gone() => return Err(parting(End::ClientGone)),
         }
     }
 }
