@@ -29,17 +29,13 @@ struct Cli {
 const EXITS: &str = "Exit codes: 0 done or allowed, 1 a finding or denied, 2 usage or bad input, \
 3 the environment (a privilege, a tool, a port).\nSet RUST_LOG (error, warn, info, debug) for more or less talk on stderr.";
 
+// Each subcommand's help is the documentation of its Args.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The sidecar: judge every connection that enters the pod, relay or reset it
     Proxy(proxy::Args),
-    /// The init step: install the pod's netfilter rules, or show, check or remove them
     Redirect(redirect::Args),
-    /// Say whether one flow is allowed, by which policy and rule, or by how little it missed
     Explain(explain::Args),
-    /// Say for every pair of pods what is allowed
     Matrix(matrix::Args),
-    /// Play the tutorial's scenario with real pods, nginx and a rogue, without a cluster
     #[cfg(feature = "demo")]
     Demo(demo::Args),
 }

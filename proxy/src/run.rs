@@ -49,8 +49,8 @@ pub enum RunError {
     #[error(transparent)]
     Admin(#[from] AdminPortTaken),
     /// The source cannot be followed.
-    #[error(transparent)]
-    Source(#[from] FeedError),
+    #[error("{0}")]
+    Source(#[source] Box<FeedError>),
     /// The access log has no thread.
     #[error("cannot start the access log's thread: {0}")]
     Log(#[source] io::Error),
@@ -214,7 +214,7 @@ fn follow(config: &Config, world: &Arc<World>, live: &Arc<Live>) -> Result<Files
             tracing::info!("a change turned the verdict of {turned} open connections");
         }
     };
-    Ok(files::watch(config.sources.clone(), take_in)?)
+    files::watch(config.sources.clone(), take_in).map_err(|error| RunError::Source(Box::new(error)))
 }
 
 /// Refuses to run where the node's addresses are ours (S66).

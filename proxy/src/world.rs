@@ -28,7 +28,7 @@ use crate::identify::feed::{Change, Gone};
 use crate::identify::index::{Effect, Index};
 use crate::judge::{Judge, Sender};
 use crate::ruling::{Decision, Refusal, Ruling};
-use books::{Books, Verdicts};
+use books::{Books, Holds};
 use health::Health;
 
 mod books;
@@ -239,10 +239,10 @@ impl World {
         change: impl FnOnce(&mut Index) -> Effect,
     ) -> Touched {
         let next = *self.changes.borrow() + 1;
-        let verdicts = books.renew(next);
+        let holds = books.renew(next);
         let mut state = self.write();
         let effect = change(&mut state.index);
-        let (touched, old) = state.settle(verdicts, effect, whole, next);
+        let (touched, old) = state.settle(holds, effect, whole, next);
         let generation = state.generation;
         drop(state);
         drop(old);
@@ -275,26 +275,19 @@ impl State {
     /// The state after a change of the index; gives back the old judge, to be dropped elsewhere.
     fn settle(
         &mut self,
-        verdicts: Verdicts,
+        holds: Option<Holds>,
         effect: Effect,
         whole: bool,
         next: u64,
     ) -> (Touched, Option<Judge>) {
         let first = whole && !self.synced;
-        let (renewed, old) = match verdicts {
-            Verdicts::Same => (false, None),
-            Verdicts::New {
-                subject,
-                policies,
-                judge,
-                findings,
-            } => {
-                self.subject = subject;
-                self.policies = policies;
-                self.health.policies(findings);
-                (true, std::mem::replace(&mut self.judge, judge))
-            }
-        };
+        let renewed = holds.is_some();
+        let old = holds.and_then(|holds| {
+            self.subject = holds.subject;
+            self.policies = holds.policies;
+            self.health.policies(holds.findings);
+            std::mem::replace(&mut self.judge, holds.judge)
+        });
         if let Some(judge) = &mut self.judge {
             effect.released.iter().for_each(|slot| judge.forget(*slot));
             judge.make_room(self.index.slots());

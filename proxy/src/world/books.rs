@@ -39,22 +39,17 @@ enum MadeOf {
     Known(Identity, Vec<Arc<Policy>>),
 }
 
-/// What a change means for what holds for the subject.
+/// What holds for the subject from a change on.
 #[derive(Debug)]
-pub(super) enum Verdicts {
-    /// Nothing.
-    Same,
-    /// This holds from now on.
-    New {
-        /// What is known of the subject.
-        subject: SubjectStatus,
-        /// How many policies select it.
-        policies: usize,
-        /// The judge, if it is known.
-        judge: Option<Judge>,
-        /// What is odd in the policies in the light of this subject.
-        findings: Vec<Diagnostic>,
-    },
+pub(super) struct Holds {
+    /// What is known of the subject.
+    pub(super) subject: SubjectStatus,
+    /// How many policies select it.
+    pub(super) policies: usize,
+    /// The judge, if it is known.
+    pub(super) judge: Option<Judge>,
+    /// What is odd in the policies in the light of this subject.
+    pub(super) findings: Vec<Diagnostic>,
 }
 
 impl Books {
@@ -134,17 +129,17 @@ impl Books {
         }
     }
 
-    /// What holds now, compiled as table `generation` if it differs from what held before.
-    pub(super) fn renew(&mut self, generation: u64) -> Verdicts {
+    /// What holds now, compiled as table `generation`; `None` where it is what held before.
+    pub(super) fn renew(&mut self, generation: u64) -> Option<Holds> {
         if !std::mem::take(&mut self.stale) {
-            return Verdicts::Same;
+            return None;
         }
         let made_of = self.material();
         if made_of == self.made_of {
-            return Verdicts::Same;
+            return None;
         }
-        let verdicts = match &made_of {
-            MadeOf::Nothing(subject) => Verdicts::New {
+        let holds = match &made_of {
+            MadeOf::Nothing(subject) => Holds {
                 subject: *subject,
                 policies: 0,
                 judge: None,
@@ -152,7 +147,7 @@ impl Books {
             },
             MadeOf::Known(identity, policies) => {
                 let (judge, findings) = Judge::new(policies, identity, generation);
-                Verdicts::New {
+                Holds {
                     subject: SubjectStatus::Known,
                     policies: policies.len(),
                     judge: Some(judge),
@@ -161,7 +156,7 @@ impl Books {
             }
         };
         self.made_of = made_of;
-        verdicts
+        Some(holds)
     }
 
     fn material(&self) -> MadeOf {

@@ -206,6 +206,7 @@ fn a_test_does_not_sleep() {
     );
     bites("tests/demo.rs", &format!("{NAP}_until(x).await;"), sleeps);
     holds("lab/src/wait.rs", &nap);
+    holds("proxy/tests/relay/rig.rs", &nap);
     holds("lab/tests/pods.rs", &format!("does_not_{NAP}();"));
 }
 

@@ -1,5 +1,7 @@
 //! Reading once, as the offline commands do.
 
+use std::slice::from_ref;
+
 use super::*;
 
 fn fault(paths: &[PathBuf]) -> String {
@@ -27,7 +29,7 @@ fn a_directory_is_read_as_kubectl_reads_it() {
     dir.put(".hidden.yaml", "{");
     fs::create_dir(dir.path("sub.yaml")).unwrap();
     fs::write(dir.path("sub.yaml/d.yaml"), pod("d")).unwrap();
-    assert_eq!(names(&[dir.0.clone()]), ["a", "b", "c"]);
+    assert_eq!(names(from_ref(&dir.0)), ["a", "b", "c"]);
     // A file that is named is read whatever its name; one given twice counts once.
     fs::write(dir.path("e.txt"), pod("e")).unwrap();
     let paths = [dir.0.clone(), dir.path("e.txt"), dir.path("b.yaml")];
@@ -39,14 +41,14 @@ fn faults_name_the_place_and_the_mend() {
     let dir = Dir::new("faults");
     assert!(fault(&[]).contains("-f"));
     assert!(fault(&[dir.path("no.yaml")]).contains("no.yaml: no such file"));
-    assert!(fault(&[dir.0.clone()]).contains("no Pod, Namespace or NetworkPolicy in"));
+    assert!(fault(from_ref(&dir.0)).contains("no Pod, Namespace or NetworkPolicy in"));
     dir.put("a.yaml", &pod("a"));
     dir.put(
         "b.yaml",
         &pod("a").replace("name: a", "labels: {x: y}, name: a"),
     );
     dir.put("c.yaml", &pod("c"));
-    let conflict = fault(&[dir.0.clone()]);
+    let conflict = fault(from_ref(&dir.0));
     assert!(conflict.contains("Pod ns/a is given twice"), "{conflict}");
     assert!(
         conflict.contains("a.yaml") && conflict.contains("b.yaml"),
@@ -54,7 +56,7 @@ fn faults_name_the_place_and_the_mend() {
     );
     assert!(!conflict.contains("c.yaml"), "{conflict}");
     fs::write(dir.path("b.yaml"), [0xff, 0xfe]).unwrap();
-    assert!(fault(&[dir.0.clone()]).contains("b.yaml"));
+    assert!(fault(from_ref(&dir.0)).contains("b.yaml"));
 }
 
 #[test]
@@ -62,7 +64,7 @@ fn a_link_that_leads_nowhere_is_a_fault_not_an_absence() {
     let dir = Dir::new("dangling");
     dir.put("a.yaml", &pod("a"));
     symlink("nowhere", dir.path("b.yaml")).unwrap();
-    assert!(fault(&[dir.0.clone()]).contains("b.yaml: no such file"));
+    assert!(fault(from_ref(&dir.0)).contains("b.yaml: no such file"));
 }
 
 #[test]
