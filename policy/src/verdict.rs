@@ -103,3 +103,6 @@ impl DenyReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

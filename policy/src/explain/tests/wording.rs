@@ -127,7 +127,7 @@ fn s52_s55_egress_names() {
 }
 
 #[test]
-fn the_labels() {
+fn the_pods_labels() {
     check(
         rule(&["pods app=x"], &[]),
         &[
@@ -163,6 +163,10 @@ fn the_labels() {
             ),
         ],
     );
+}
+
+#[test]
+fn s23_the_labels_of_pod_and_namespace() {
     check(
         rule(&["ns team=a pods app=x"], &["80/TCP"]),
         &[
