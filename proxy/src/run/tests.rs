@@ -113,6 +113,12 @@ async fn get(port: u16, path: &str) -> String {
     answer
 }
 
+/// Connects and reads to the end. A reset may come before the connect is told of its success.
+async fn say_nothing(port: u16) -> io::Result<usize> {
+    let mut stream = TcpStream::connect(local(port)).await?;
+    stream.read_to_end(&mut Vec::new()).await
+}
+
 /// Asks an endpoint until its answer has `word`.
 async fn until(port: u16, path: &str, word: &str) -> String {
     let end = Instant::now() + DEADLINE;
@@ -143,11 +149,7 @@ async fn it_starts_serves_and_stops() {
         "no rules, so no canary: {ready}"
     );
     // Nothing redirected this one: refused, counted, written down.
-    let mut stranger = TcpStream::connect(local(listen)).await.unwrap();
-    let mut heard = Vec::new();
-    let reset = timeout(DEADLINE, stranger.read_to_end(&mut heard))
-        .await
-        .unwrap();
+    let reset = timeout(DEADLINE, say_nothing(listen)).await.unwrap();
     assert_eq!(reset.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     stop.send(()).unwrap();
     let drained = timeout(DEADLINE, running).await.unwrap().unwrap().unwrap();
