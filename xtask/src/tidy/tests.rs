@@ -149,27 +149,35 @@ fn the_doorkeepers_rooms_never_meet() {
 }
 
 #[test]
+fn a_new_room_takes_its_place_in_the_table() {
+    assert_eq!(
+        rust("policy/src/attic.rs", "use crate::decide;"),
+        ["policy/src/attic.rs:1: room `attic` is not in the table of xtask/src/tidy/imports.rs"]
+    );
+}
+
+#[test]
 fn a_room_has_words_that_it_may_not_say() {
     let no = |word: &str| format!("`{word}` has no place here");
     bites(
-        "policy/src/a.rs",
+        "policy/src/flow.rs",
         "let t = Instant::now();",
         &no("Instant::now"),
     );
     bites(
-        "policy/src/a.rs",
+        "policy/src/flow.rs",
         "use std::net::TcpStream;",
         &no("std::net::Tcp"),
     );
-    bites("policy/src/a.rs", "use tokio::net;", &no("tokio"));
-    bites("proxy/src/a.rs", "use anyhow::Result;", &no("anyhow"));
+    bites("policy/src/flow.rs", "use tokio::net;", &no("tokio"));
+    bites("proxy/src/run.rs", "use anyhow::Result;", &no("anyhow"));
     bites(
         "proxy/src/answer.rs",
         "podwall_policy::decide::decide();",
         &no("podwall_policy::decide"),
     );
-    holds("policy/src/a.rs", "// tokio is elsewhere");
-    holds("proxy/src/a.rs", "let t = Instant::now();");
+    holds("policy/src/flow.rs", "// tokio is elsewhere");
+    holds("proxy/src/run.rs", "let t = Instant::now();");
 }
 
 #[test]
