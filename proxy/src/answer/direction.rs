@@ -17,8 +17,8 @@ use super::pipe::Pipe;
 /// enough that two of them fit the second-level cache.
 const SHARED_BYTES: usize = 64 << 10;
 
-/// How much one direction carries before it lets others run.
-const TURN_BYTES: u64 = 512 << 10;
+/// How much one direction carries before it lets others run: two full pipes, about a millisecond.
+const TURN_BYTES: u64 = 2 << 20;
 
 /// Full reads in a row after which bytes go through a pipe.
 const BULK_AFTER: u8 = 2;
@@ -73,11 +73,14 @@ impl Direction {
     }
 
     /// Carries what there is, at most one turn; ready once the end of the stream is passed on.
+    ///
+    /// The `last` of two directions leaves its end of stream to the `close` that follows at once.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut TcpStream,
         to: &mut TcpStream,
+        last: bool,
     ) -> Poll<Result<(), Broken>> {
         if self.finished {
             return Poll::Ready(Ok(()));
@@ -97,7 +100,9 @@ impl Direction {
             }
         }
         self.in_hand = InHand::Nothing;
-        ready!(Pinned::new(to).poll_shutdown(cx)).map_err(|_| Broken::Receiver)?;
+        if !last {
+            ready!(Pinned::new(to).poll_shutdown(cx)).map_err(|_| Broken::Receiver)?;
+        }
         self.finished = true;
         Poll::Ready(Ok(()))
     }

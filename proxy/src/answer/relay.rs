@@ -81,14 +81,21 @@ impl Relay {
 
     /// Carries what there is; ready with the way the relay ended. Not to be polled again then.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let Self {
+            client,
+            app,
+            inward,
+            outward,
+            ..
+        } = self;
         // The application's last words go out before a failure towards it is noticed.
-        if let Poll::Ready(Err(broken)) = self.outward.poll(cx, &mut self.app, &mut self.client) {
+        if let Poll::Ready(Err(broken)) = outward.poll(cx, app, client, inward.is_finished()) {
             return Poll::Ready(match broken {
                 Broken::Sender => End::AppGone,
                 Broken::Receiver => End::ClientGone,
             });
         }
-        if let Poll::Ready(Err(broken)) = self.inward.poll(cx, &mut self.client, &mut self.app) {
+        if let Poll::Ready(Err(broken)) = inward.poll(cx, client, app, outward.is_finished()) {
             return Poll::Ready(match broken {
                 Broken::Sender => End::ClientGone,
                 Broken::Receiver => End::AppGone,

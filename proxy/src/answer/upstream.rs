@@ -59,15 +59,10 @@ async fn attempt(address: SocketAddr, dead_peer: Duration) -> io::Result<TcpStre
     let kind = Type::STREAM.nonblocking();
     let socket = Socket::new(Domain::for_address(address), kind, None)?;
     sys::prepare_leg(&socket, dead_peer)?;
-    let started = socket.connect(&address.into());
+    let over = begin(&socket, address)?;
     let fresh = Fresh(Some(TcpStream::from_std(socket.into())?));
-    match started {
-        // The usual case: on one machine the handshake is over before the call returns.
-        Ok(()) => {}
-        Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => {
-            fresh.connected().await?;
-        }
-        Err(error) => return Err(error),
+    if !over {
+        fresh.connected().await?;
     }
     // Both ends are this machine: where nobody listens, a socket whose ephemeral port happens to be
     // the wanted one connects to itself and would echo the client.
@@ -75,6 +70,24 @@ async fn attempt(address: SocketAddr, dead_peer: Duration) -> io::Result<TcpStre
         true => Err(Errno::CONNREFUSED.into()),
         false => fresh.into_stream(),
     }
+}
+
+/// Starts to connect; says whether it is over already.
+///
+/// On one machine it usually is when the call returns, but that call does not know it yet: a second
+/// one does, and saves the way through the runtime's poll.
+fn begin(socket: &Socket, address: SocketAddr) -> io::Result<bool> {
+    let address = address.into();
+    for _ in 0..2 {
+        match socket.connect(&address) {
+            Ok(()) => return Ok(true),
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::INPROGRESS | Errno::ALREADY) => {}
+                _ => return Err(error),
+            },
+        }
+    }
+    Ok(false)
 }
 
 /// A socket that nobody uses yet. Dropped, it is reset.
