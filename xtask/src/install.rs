@@ -13,6 +13,9 @@ use crate::{Stop, cargo};
 /// Debian's switch for "install, but start nothing": a program that says 101.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
+/// A fresh machine often upgrades itself in the background and holds apt's lock meanwhile.
+const LOCK_PATIENCE: &str = "DPkg::Lock::Timeout=300";
+
 /// Our policy. It names itself, so that one left by a run that was killed is known again.
 const START_NOTHING: &str =
     "#!/bin/sh\n# podwall: cargo xtask setup, while it installs\nexit 101\n";
@@ -59,7 +62,8 @@ pub(crate) fn run(packages: &[&str]) -> Result<(), Stop> {
 fn apt_get(words: &[&str]) -> Result<(), Stop> {
     // Its progress belongs to stderr: stdout may be the demo's JSON.
     let mut apt = Command::new("apt-get");
-    apt.args(words)
+    apt.args(["-o", LOCK_PATIENCE])
+        .args(words)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())
         .stdout(io::stderr());

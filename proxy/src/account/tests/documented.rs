@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{account, admin, config, hold};
+use crate::{account, admin, answer, config, connection, drain, hold, run, sys};
 
 const DOCS: &str = include_str!("../../../../docs/operations.md");
 
@@ -195,6 +195,13 @@ fn every_bound_is_documented_as_it_is() {
         ("MAX_TIMEOUT", time(config::MAX_TIMEOUT)),
         ("MAX_CONNECTIONS", config::MAX_CONNECTIONS.to_string()),
         ("MAX_WORKER_THREADS", config::MAX_WORKER_THREADS.to_string()),
+        ("DEAD_PEER", time(connection::DEAD_PEER)),
+        ("KEEPALIVE_IDLE", time(sys::KEEPALIVE_IDLE)),
+        ("KEEPALIVE_INTERVAL", time(sys::KEEPALIVE_INTERVAL)),
+        ("SPARE_DESCRIPTORS", sys::SPARE_DESCRIPTORS.to_string()),
+        ("MAX_PIPES", answer::pipe::MAX_PIPES.to_string()),
+        ("LAST_WAIT", time(drain::LAST_WAIT)),
+        ("FLUSH_PATIENCE", time(run::FLUSH_PATIENCE)),
         ("LOG_QUEUE", account::LOG_QUEUE.to_string()),
         ("admin::MAX_CONNECTIONS", admin::MAX_CONNECTIONS.to_string()),
         ("admin::HEAD_TIMEOUT", time(admin::HEAD_TIMEOUT)),
