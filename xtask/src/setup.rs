@@ -1,6 +1,6 @@
 //! What demo, tests and benches need on the machine, and whether it is there.
 //!
-//! Deliberately absent: how it is installed; see [`install`](crate::install).
+//! Deliberately absent: how it is installed; see [`install`].
 
 use std::env;
 use std::ffi::OsString;
