@@ -19,6 +19,9 @@ use rustix::io::Errno;
 
 use super::reading::is_manifest;
 
+#[cfg(test)]
+mod tests;
+
 /// Everything after which the files may read otherwise. `MODIFY` and `CREATE` begin a writing that
 /// `CLOSE_WRITE` ends; links are only created.
 const EVENTS: WatchFlags = WatchFlags::CLOSE_WRITE

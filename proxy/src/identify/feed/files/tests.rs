@@ -13,22 +13,22 @@ mod reading;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A directory of its own, gone at the end.
-struct Dir(PathBuf);
+pub(super) struct Dir(pub(super) PathBuf);
 
 impl Dir {
-    fn new(test: &str) -> Self {
+    pub(super) fn new(test: &str) -> Self {
         let path = std::env::temp_dir().join(format!("podwall-{test}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// Writes as a careful writer does: to another name, then renamed.
-    fn put(&self, name: &str, text: &str) {
+    pub(super) fn put(&self, name: &str, text: &str) {
         let draft = self.path(".draft");
         fs::write(&draft, text).unwrap();
         fs::rename(draft, self.path(name)).unwrap();
