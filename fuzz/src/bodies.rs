@@ -57,7 +57,7 @@ fn hold_documents(read: &Documents) {
         let said = [&one.place, &one.message, &one.help];
         assert!(
             said.iter()
-                .all(|text| !text.is_empty() && !text.contains('\n')),
+                .all(|text| !text.is_empty() && !text.contains(char::is_control)),
             "{one:?}"
         );
     }
@@ -65,6 +65,11 @@ fn hold_documents(read: &Documents) {
         .diagnostics
         .iter()
         .any(|one| one.severity == Severity::Error);
+    assert!(
+        !read.skipped.concat().contains(char::is_control),
+        "{:?}",
+        read.skipped
+    );
     for object in &read.objects {
         match object {
             Object::Policy(policy) => hold_policy(policy, errors),

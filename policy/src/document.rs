@@ -185,7 +185,23 @@ impl Documents {
         for item in nodes {
             self.take(&item, defaults)?;
         }
+        self.warn_of_rest(list);
         Ok(())
+    }
+
+    /// A list that the server gave out in parts lacks objects, perhaps policies.
+    fn warn_of_rest(&mut self, list: &Node<'_>) {
+        let metadata = list.child("metadata");
+        let rest = metadata.child("continue");
+        if rest.as_text().is_some_and(|text| !text.is_empty()) {
+            self.diagnostics.push(Diagnostic {
+                severity: Severity::Warning,
+                place: format!("List: {}", path(&rest)),
+                message: "this is the first part of a longer list; the other objects are missing"
+                    .to_owned(),
+                help: "fetch the list as a whole".to_owned(),
+            });
+        }
     }
 
     fn take_ours(&mut self, object: &Node<'_>, kind: &'static str) -> Result<(), Fault> {
@@ -214,7 +230,7 @@ impl Documents {
     }
 
     fn skip(&mut self, kind: &str) {
-        let kind = node::short(kind);
+        let kind = word(kind);
         if !self.skipped.contains(&kind) {
             self.skipped.push(kind);
         }
@@ -226,17 +242,28 @@ impl Documents {
         let name = metadata
             .child("name")
             .as_text()
-            .map_or_else(String::new, node::short);
-        let version = node::short(version);
+            .map_or_else(String::new, word);
         self.diagnostics.push(Diagnostic {
             severity: Severity::Warning,
             place: format!("{kind} {name}: apiVersion"),
             message: format!(
-                "{version:?} is not Kubernetes' own {kind}, so the object is passed over"
+                "{:?} is not Kubernetes' own {kind}, so the object is passed over",
+                node::short(version)
             ),
             help: format!("write {known} if it is meant to be enforced"),
         });
-        self.skip(&format!("{kind}.{}", group(&version)));
+        self.skip(&format!("{kind}.{}", group(version)));
+    }
+}
+
+/// A foreign word as it is, or in quotes where it could upset a terminal.
+fn word(text: &str) -> String {
+    let text = node::short(text);
+    let plain = |one: u8| one.is_ascii_alphanumeric() || matches!(one, b'.' | b'-');
+    if text.bytes().all(plain) {
+        text
+    } else {
+        format!("{text:?}")
     }
 }
 

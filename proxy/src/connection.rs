@@ -24,11 +24,13 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use crate::account::Account;
+use crate::answer::caller::Caller;
 use crate::hold::{HOLD_TIME, Hold};
 use crate::intercept::destination::{Destinations, OwnPorts};
-use crate::live::Live;
+use crate::live::{Live, Seat};
 use crate::world::World;
 use carrying::Carrying;
+use opening::Waiting;
 use quota::MissQuota;
 use story::Story;
 
@@ -115,14 +117,26 @@ impl Doorkeeper {
 #[must_use = "a connection that is not polled is reset"]
 pub struct Connection(Stage);
 
-/// The first half is large and short, so it lives in a box that is freed when the second begins.
 #[allow(
     clippy::large_enum_variant,
-    reason = "an open connection is in the large one"
+    reason = "an open connection is in a large one"
 )]
 enum Stage {
-    Opening(Pin<Box<dyn Future<Output = Option<Carrying>> + Send>>),
+    /// Accepted, nothing asked yet.
+    Arrived(Arrived),
+    /// On the way in, waiting for something.
+    Waiting(Waiting),
+    /// Let in, and the application's leg stands.
     Carrying(Carrying),
+    /// Over and written down.
+    Over,
+}
+
+struct Arrived {
+    story: Story,
+    caller: Caller,
+    peer: SocketAddr,
+    seat: Option<Seat>,
 }
 
 /// Serves one accepted connection. `peer` is the client as the socket spells it.
@@ -131,9 +145,12 @@ enum Stage {
 pub fn serve(doorkeeper: Arc<Doorkeeper>, stream: TcpStream, peer: SocketAddr) -> Connection {
     let seat = doorkeeper.live.enter();
     let story = Story::new(doorkeeper, peer);
-    Connection(Stage::Opening(Box::pin(opening::open(
-        story, stream, peer, seat,
-    ))))
+    Connection(Stage::Arrived(Arrived {
+        story,
+        caller: Caller::new(stream),
+        peer,
+        seat,
+    }))
 }
 
 impl Future for Connection {
@@ -141,13 +158,19 @@ impl Future for Connection {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            match &mut self.0 {
+            let next = match &mut self.0 {
                 Stage::Carrying(carrying) => return carrying.poll(cx),
-                Stage::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
-                    Some(carrying) => self.0 = Stage::Carrying(carrying),
-                    None => return Poll::Ready(()),
+                Stage::Waiting(waiting) => match ready!(waiting.as_mut().poll(cx)) {
+                    Some(carrying) => Stage::Carrying(carrying),
+                    None => Stage::Over,
                 },
-            }
+                Stage::Over => return Poll::Ready(()),
+                Stage::Arrived(_) => match std::mem::replace(&mut self.0, Stage::Over) {
+                    Stage::Arrived(arrived) => opening::open(arrived),
+                    other => other,
+                },
+            };
+            self.0 = next;
         }
     }
 }

@@ -4,19 +4,19 @@
 //! [`world`] is what is known at this moment ([`identify`] says who, [`judge`] asks the law),
 //! [`answer`] relays or resets, [`account`] writes it down. [`run`] joins the rooms.
 pub mod account;
-pub mod arrival;
-pub mod farewell;
-pub mod ruling;
-pub mod config;
-pub mod identify;
-pub mod judge;
-pub mod world;
-pub mod answer;
-pub mod connection;
-pub mod hold;
-pub mod intercept;
-pub mod live;
-pub mod sys;
 pub mod admin;
+pub mod answer;
+pub mod arrival;
+pub mod config;
+pub mod connection;
 pub mod drain;
+pub mod farewell;
+pub mod hold;
+pub mod identify;
+pub mod intercept;
+pub mod judge;
+pub mod live;
+pub mod ruling;
 pub mod run;
+pub mod sys;
+pub mod world;

@@ -190,6 +190,12 @@ impl Seat {
         self.entry = Some(entry);
     }
 
+    /// What the connection was entered with; `None` where it was not.
+    #[must_use]
+    pub fn flow(&self) -> Option<&Flow> {
+        self.entry.as_ref().map(|entry| &entry.flow)
+    }
+
     /// The next signal. Only the task that polled last is woken.
     pub fn poll_signal(&self, cx: &mut Context<'_>) -> Poll<Signal> {
         let Some(entry) = &self.entry else {

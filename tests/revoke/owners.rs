@@ -110,9 +110,10 @@ fn p28_an_heir_with_the_same_rights_is_not_cut() {
     heir["metadata"]["name"] = "heir".into();
     heir["metadata"]["uid"] = "another".into();
     let mut pairs = stage.open(&stage.scene.cart);
-    stage
-        .scene
-        .change(|lab| Ok(write(lab, "cart.json", heir.to_string())));
+    stage.scene.change(|lab| {
+        write(lab, "cart.json", heir.to_string());
+        Ok(())
+    });
     pairs.iter_mut().for_each(|pair| pair.greet());
     // And then it is the heir's labels that count.
     heir["metadata"]["labels"]["app"] = "rogue".into();

@@ -120,13 +120,17 @@ fn is_open(stream: &TcpStream) -> bool {
 
 /// Some flips come while the one before is being taken in, others after it.
 fn flip(stage: &mut Stage, number: usize) {
-    let policy = if number % 2 == 0 { NOBODY } else { CART_ONLY };
+    let policy = if number.is_multiple_of(2) {
+        NOBODY
+    } else {
+        CART_ONLY
+    };
     let turn = |lab: &mut Lab| {
         // A change in any case, also where the flip before was never looked at.
         lab.relabel("shop", "friend", &[("flip", &number.to_string())])?;
         lab.policy("shop", "cart-only", policy)
     };
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         stage.scene.change(turn);
     } else {
         stage.scene.lab.batch(turn).unwrap();

@@ -5,7 +5,8 @@
 //!
 //! Deliberately absent: judgement. What is left out can neither widen nor narrow anything.
 //!
-//! INVARIANT: nothing of a NetworkPolicy's `spec` is left out, so every unknown field in it is seen.
+//! INVARIANT: what is left out keeps its key, with null, so every unknown field of a NetworkPolicy is
+//! seen.
 
 use std::fmt;
 
@@ -98,7 +99,7 @@ impl<'de> Visitor<'de> for Reader {
                 Some(part) => fields.next_value_seed(part)?,
                 None => {
                     fields.next_value::<IgnoredAny>()?;
-                    continue;
+                    Value::Null
                 }
             };
             map.insert(key, value);

@@ -26,9 +26,9 @@ use crate::tally::Tally;
 /// Everything that must hold of `scene`.
 ///
 /// # Errors
-/// What does not hold, with the question at fault as a case.
+/// What does not hold, with the cluster and the question at fault as a case.
 pub fn check(scene: &Scene, tally: &mut Tally) -> Result<(), TestCaseError> {
-    let read = read(scene).map_err(TestCaseError::fail)?;
+    let read = read(scene).map_err(|what| TestCaseError::fail(format!("{what}\n{scene}")))?;
     let intended = scene.cluster.intended();
     for (at, question) in scene.questions.iter().enumerate() {
         Session::of(scene, &read, &intended, question)

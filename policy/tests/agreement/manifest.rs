@@ -24,51 +24,62 @@ pub fn manifests(cluster: &Cluster) -> String {
     }
     for (at, one) in cluster.pods.iter().enumerate() {
         let name = cluster.pod_name(at);
-        let head = head("v1", "Pod", &name.namespace, &name.name);
-        let _ = writeln!(text, "---\n{{{head}, {}}}", pod(one));
+        let _ = writeln!(text, "---\n{}", pod(one, &name.namespace, &name.name));
     }
     for (at, one) in cluster.policies.iter().enumerate() {
         let name = cluster.policy_name(at);
-        let head = head(
-            "networking.k8s.io/v1",
-            "NetworkPolicy",
-            &name.namespace,
-            &name.name,
-        );
-        let _ = writeln!(text, "---\n{{{head}}}, spec: {}}}", spec(one));
+        let version = "networking.k8s.io/v1";
+        let head = head(version, "NetworkPolicy", &name.namespace, &name.name, None);
+        let _ = writeln!(text, "---\n{{{head}, spec: {}}}", spec(one));
     }
     text
 }
 
-/// Ends inside `metadata`, so that labels may follow.
-fn head(version: &str, kind: &str, namespace: &str, name: &str) -> String {
-    format!("apiVersion: {version}, kind: {kind}, metadata: {{name: {name}, namespace: {namespace}")
+/// `apiVersion`, `kind` and `metadata`, the latter with `more` in it.
+fn head(version: &str, kind: &str, namespace: &str, name: &str, more: Option<String>) -> String {
+    let name = Some(format!("name: {name}"));
+    let metadata = map(&[name, Some(format!("namespace: {namespace}")), more]);
+    format!("apiVersion: {version}, kind: {kind}, metadata: {metadata}")
 }
 
-fn pod(pod: &Pod) -> String {
-    let labels = pairs(&pod.labels);
+/// The document of a pod; empty parts are left out.
+fn pod(pod: &Pod, namespace: &str, name: &str) -> String {
+    let labels = (!pod.labels.is_empty()).then(|| format!("labels: {}", pairs(&pod.labels)));
+    let containers = container(pod, Container::Main, "");
+    let init: Vec<String> = [
+        container(pod, Container::NativeSidecar, ", restartPolicy: Always"),
+        container(pod, Container::Init, ""),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let spec = map(&[
+        containers.map(|one| format!("containers: [{one}]")),
+        (!init.is_empty()).then(|| format!("initContainers: [{}]", init.join(", "))),
+    ]);
     let addresses = list(&pod.addresses, |one| format!("{{ip: \"{one}\"}}"));
-    let containers = |kind: Container, more: &str| {
-        let ports: Vec<_> = pod
-            .ports
-            .iter()
-            .filter(|port| port.container == kind)
-            .collect();
-        let ports = list(&ports, |port| {
-            let protocol = protocol(port.protocol.as_ref());
-            format!(
-                "{{name: {}, containerPort: {}{protocol}}}",
-                port.name, port.port
-            )
-        });
-        format!("{{name: c{more}, ports: {ports}}}")
-    };
-    format!(
-        "labels: {labels}}}, spec: {{containers: [{}], initContainers: [{}, {}]}}, status: {{podIPs: {addresses}}}",
-        containers(Container::Main, ""),
-        containers(Container::NativeSidecar, ", restartPolicy: Always"),
-        containers(Container::Init, ""),
-    )
+    map(&[
+        Some(head("v1", "Pod", namespace, name, labels)),
+        (spec != "{}").then(|| format!("spec: {spec}")),
+        (!pod.addresses.is_empty()).then(|| format!("status: {{podIPs: {addresses}}}")),
+    ])
+}
+
+/// The container of one kind, if it declares ports.
+fn container(pod: &Pod, kind: Container, more: &str) -> Option<String> {
+    let ports: Vec<_> = pod
+        .ports
+        .iter()
+        .filter(|port| port.container == kind)
+        .collect();
+    let shown = list(&ports, |port| {
+        let protocol = protocol(port.protocol.as_ref());
+        format!(
+            "{{name: {}, containerPort: {}{protocol}}}",
+            port.name, port.port
+        )
+    });
+    (!ports.is_empty()).then(|| format!("{{name: c{more}, ports: {shown}}}"))
 }
 
 fn spec(policy: &PolicyText) -> String {

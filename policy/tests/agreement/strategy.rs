@@ -183,9 +183,26 @@ fn field<T: Clone + std::fmt::Debug + 'static>(
 
 fn rules() -> impl Strategy<Value = Field<Vec<RuleText>>> {
     prop_oneof![
-        1 => field(vec(rule(), 0..=1)),
-        3 => vec(rule(), 1..=3).prop_map(Field::Given),
+        20 => field(vec(rule(), 0..=1)),
+        60 => vec(rule(), 1..=3).prop_map(Field::Given),
+        1 => (56..=66usize, vec(rule(), 1..=3)).prop_map(|(idle, rules)| {
+            Field::Given(vec![idle_rule(); idle].into_iter().chain(rules).collect())
+        }),
     ]
+}
+
+/// Matches nobody; many of them push the others beyond the first 64.
+fn idle_rule() -> RuleText {
+    let cidr = Cidr {
+        address: Ipv4Addr::new(198, 18, 0, 0).into(),
+        prefix: 15,
+        spelling: Spelling::Plain,
+    };
+    let except = Vec::new();
+    RuleText {
+        peers: Field::Given(vec![PeerText::Block { cidr, except }]),
+        ports: Field::Missing,
+    }
 }
 
 fn rule() -> impl Strategy<Value = RuleText> {

@@ -238,3 +238,11 @@ fn an_unknown_field_of_a_rule_never_widens_it() {
         );
     }
 }
+
+#[test]
+fn a_field_of_another_kind_is_seen_in_a_network_policy_too() {
+    for field in ["volumes", "template", "containers"] {
+        let (_, found) = policy(&format!("{{{field}: [{{a: b}}]}}"));
+        check_found(&found, &[&format!("spec.{field}: unknown field")]);
+    }
+}

@@ -99,6 +99,24 @@ fn a_network_policy_of_another_group_is_skipped_and_said_so() {
 }
 
 #[test]
+fn a_list_that_breaks_off_is_reported() {
+    let text = "{apiVersion: v1, kind: PodList, metadata: {continue: abc}, items: [{metadata: {name: p}}]}";
+    let message = read(text).diagnostics[0].to_string();
+    assert!(
+        message.starts_with("warning: List: metadata.continue: this is the first part"),
+        "{message}"
+    );
+}
+
+#[test]
+fn foreign_words_cannot_upset_a_terminal() {
+    let text = "{apiVersion: \"a/\\e[2J\", kind: NetworkPolicy, metadata: {name: \"b\\nc\"}}\n---\n{apiVersion: v1, kind: \"d\\ne\"}";
+    let read = read(text);
+    let said = format!("{} {}", read.diagnostics[0], read.skipped.concat());
+    assert!(!said.contains(char::is_control), "{said:?}");
+}
+
+#[test]
 fn bad_input_is_refused_with_place_field_and_mend() {
     for (text, message) in [
         (

@@ -56,7 +56,7 @@ enum InHand {
     Nothing,
     Bytes {
         bytes: Box<[u8]>,
-        given: usize,
+        given: u32,
     },
     Pipe(Pipe),
 }
@@ -112,9 +112,10 @@ impl Direction {
         match &mut self.in_hand {
             InHand::Nothing => {}
             InHand::Bytes { bytes, given } => {
-                while *given < bytes.len() {
-                    let n = ready!(poll_write(cx, to, &bytes[*given..]))?;
-                    *given += n;
+                // INVARIANT: no private buffer is larger than the shared one, so its length is a u32.
+                while (*given as usize) < bytes.len() {
+                    let n = ready!(poll_write(cx, to, &bytes[*given as usize..]))?;
+                    *given += n as u32;
                     self.carried += n as u64;
                 }
                 self.in_hand = InHand::Nothing;

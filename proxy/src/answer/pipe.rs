@@ -48,7 +48,8 @@ struct Ends {
 #[derive(Debug)]
 pub(super) struct Pipe {
     ends: Option<Ends>,
-    holds: usize,
+    /// At most [`PIPE_BYTES`].
+    holds: u32,
 }
 
 impl Pipe {
@@ -68,7 +69,7 @@ impl Pipe {
 
     /// How many bytes are in it.
     pub(super) fn holds(&self) -> usize {
-        self.holds
+        self.holds as usize
     }
 
     /// Moves what has come from `from` into the pipe, which must be empty, so that "would block" can
@@ -80,7 +81,7 @@ impl Pipe {
         let moved = from.try_io(Interest::READABLE, || {
             moved(|| splice(from, None, &ends.write, None, PIPE_BYTES, FLAGS))
         })?;
-        self.holds += moved;
+        self.holds += moved as u32;
         Ok(moved)
     }
 
@@ -90,9 +91,9 @@ impl Pipe {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
         let moved = to.try_io(Interest::WRITABLE, || {
-            moved(|| splice(&ends.read, None, to, None, self.holds, FLAGS))
+            moved(|| splice(&ends.read, None, to, None, self.holds as usize, FLAGS))
         })?;
-        self.holds -= moved;
+        self.holds -= moved as u32;
         Ok(moved)
     }
 }

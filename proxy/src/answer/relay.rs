@@ -25,8 +25,7 @@ pub struct Relay {
     app: TcpStream,
     inward: Direction,
     outward: Direction,
-    patience: Duration,
-    silence: Option<Silence>,
+    silence: Option<Box<Silence>>,
     in_order: bool,
 }
 
@@ -48,17 +47,13 @@ pub struct Carried {
 
 impl Relay {
     /// A relay between `client` and `app`.
-    ///
-    /// Once one side has closed, silence of the other for `patience` ends it; a timer that finds
-    /// bytes have moved starts again, so the silence was between once and twice as long.
     #[must_use]
-    pub fn new(client: TcpStream, app: TcpStream, patience: Duration) -> Self {
+    pub fn new(client: TcpStream, app: TcpStream) -> Self {
         Self {
             client,
             app,
             inward: Direction::default(),
             outward: Direction::default(),
-            patience,
             silence: None,
             in_order: false,
         }
@@ -80,7 +75,10 @@ impl Relay {
     }
 
     /// Carries what there is; ready with the way the relay ended. Not to be polled again then.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    ///
+    /// Once one side has closed, silence of the other for `patience` ends it; a timer that finds
+    /// bytes have moved starts again, so the silence was between once and twice as long.
+    pub fn poll(&mut self, cx: &mut Context<'_>, patience: Duration) -> Poll<End> {
         let Self {
             client,
             app,
@@ -106,17 +104,18 @@ impl Relay {
             return Poll::Ready(End::Closed);
         }
         if self.is_half_closed() {
-            return self.poll_silence(cx);
+            return self.poll_silence(cx, patience);
         }
         Poll::Pending
     }
 
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll_silence(&mut self, cx: &mut Context<'_>, patience: Duration) -> Poll<End> {
         let carried = self.inward.carried() + self.outward.carried();
-        let patience = self.patience;
-        let silence = self.silence.get_or_insert_with(|| Silence {
-            timer: Box::pin(sleep(patience)),
-            carried,
+        let silence = self.silence.get_or_insert_with(|| {
+            Box::new(Silence {
+                timer: Box::pin(sleep(patience)),
+                carried,
+            })
         });
         while silence.timer.as_mut().poll(cx).is_ready() {
             if silence.carried == carried {

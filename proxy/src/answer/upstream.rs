@@ -34,49 +34,45 @@ pub enum NotConnected {
     Exhausted(OriginalDst, #[source] io::Error),
 }
 
-/// Connects to `destination`, which the caller has checked to be an address of this pod (P33).
-///
-/// Waits as long as the kernel does, at most `dead_peer`. Dropped earlier, it resets what stands
-/// already, so that an application that has accepted is not left with an empty connection.
+/// How a connection to the application begins.
+#[derive(Debug)]
+pub enum Begun {
+    /// It stands already.
+    Connected(TcpStream),
+    /// The application has not accepted yet.
+    Pending(Fresh),
+}
+
+/// Begins to connect to `destination`, which the caller has checked to be an address of this pod
+/// (P33). Must be called inside a runtime.
 ///
 /// # Errors
 /// See [`NotConnected`].
-pub async fn connect(
-    destination: OriginalDst,
-    dead_peer: Duration,
-) -> Result<TcpStream, NotConnected> {
-    attempt(destination.socket(), dead_peer)
-        .await
-        .map_err(|error| match Errno::from_io_error(&error) {
-            Some(Errno::ADDRNOTAVAIL) => NotConnected::NoLocalPort(destination),
-            Some(Errno::CONNRESET) => NotConnected::Reset(destination),
-            _ if sys::is_exhaustion(&error) => NotConnected::Exhausted(destination, error),
-            _ => NotConnected::Refused(destination, error),
+pub fn begin(destination: OriginalDst, dead_peer: Duration) -> Result<Begun, NotConnected> {
+    let address = destination.socket();
+    let begun = || {
+        let kind = Type::STREAM.nonblocking();
+        let socket = Socket::new(Domain::for_address(address), kind, None)?;
+        sys::prepare_leg(&socket, dead_peer)?;
+        let over = connect(&socket, address)?;
+        let fresh = Fresh {
+            destination,
+            stream: Some(TcpStream::from_std(socket.into())?),
+        };
+        Ok(if over {
+            Begun::Connected(fresh.into_stream()?)
+        } else {
+            Begun::Pending(fresh)
         })
+    };
+    begun().map_err(|error| NotConnected::because(destination, error))
 }
 
-async fn attempt(address: SocketAddr, dead_peer: Duration) -> io::Result<TcpStream> {
-    let kind = Type::STREAM.nonblocking();
-    let socket = Socket::new(Domain::for_address(address), kind, None)?;
-    sys::prepare_leg(&socket, dead_peer)?;
-    let over = begin(&socket, address)?;
-    let fresh = Fresh(Some(TcpStream::from_std(socket.into())?));
-    if !over {
-        fresh.connected().await?;
-    }
-    // Both ends are this machine: where nobody listens, a socket whose ephemeral port happens to be
-    // the wanted one connects to itself and would echo the client.
-    match fresh.local_address()? == address {
-        true => Err(Errno::CONNREFUSED.into()),
-        false => fresh.into_stream(),
-    }
-}
-
-/// Starts to connect; says whether it is over already.
+/// Says whether the connection stands already.
 ///
-/// On one machine it usually is when the call returns, but that call does not know it yet: a second
-/// one does, and saves the way through the runtime's poll.
-fn begin(socket: &Socket, address: SocketAddr) -> io::Result<bool> {
+/// On one machine it usually does when the call returns, but that call does not know it yet: a
+/// second one does, and saves the way through the runtime's poll.
+fn connect(socket: &Socket, address: SocketAddr) -> io::Result<bool> {
     let address = address.into();
     for _ in 0..2 {
         match socket.connect(&address) {
@@ -90,25 +86,51 @@ fn begin(socket: &Socket, address: SocketAddr) -> io::Result<bool> {
     Ok(false)
 }
 
-/// A socket that nobody uses yet. Dropped, it is reset.
-struct Fresh(Option<TcpStream>);
+impl NotConnected {
+    fn because(destination: OriginalDst, error: io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(Errno::ADDRNOTAVAIL) => Self::NoLocalPort(destination),
+            Some(Errno::CONNRESET) => Self::Reset(destination),
+            _ if sys::is_exhaustion(&error) => Self::Exhausted(destination, error),
+            _ => Self::Refused(destination, error),
+        }
+    }
+}
+
+/// A connection to the application that nobody uses yet. Dropped, it is reset, so that an
+/// application that has accepted is not left with an empty connection.
+#[derive(Debug)]
+pub struct Fresh {
+    destination: OriginalDst,
+    stream: Option<TcpStream>,
+}
 
 impl Fresh {
-    async fn connected(&self) -> io::Result<()> {
-        let stream = self.0.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        stream.writable().await?;
-        stream.take_error()?.map_or(Ok(()), Err)
-    }
-
-    fn local_address(&self) -> io::Result<SocketAddr> {
-        self.0
-            .as_ref()
-            .ok_or(io::ErrorKind::NotConnected)?
-            .local_addr()
+    /// Waits for the application as long as the kernel does, at most `dead_peer`.
+    ///
+    /// # Errors
+    /// See [`NotConnected`].
+    pub async fn connected(self) -> Result<TcpStream, NotConnected> {
+        let destination = self.destination;
+        let connected = async {
+            let stream = self.stream.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+            stream.writable().await?;
+            stream.take_error()?.map_or(Ok(()), Err)?;
+            self.into_stream()
+        };
+        connected
+            .await
+            .map_err(|error| NotConnected::because(destination, error))
     }
 
     fn into_stream(mut self) -> io::Result<TcpStream> {
-        self.0
+        let stream = self.stream.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        // Both ends are this machine: where nobody listens, a socket whose ephemeral port happens to
+        // be the wanted one connects to itself and would echo the client.
+        if stream.local_addr()? == self.destination.socket() {
+            return Err(Errno::CONNREFUSED.into());
+        }
+        self.stream
             .take()
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -116,7 +138,7 @@ impl Fresh {
 
 impl Drop for Fresh {
     fn drop(&mut self) {
-        if let Some(stream) = &self.0 {
+        if let Some(stream) = &self.stream {
             sys::reset_on_close(stream);
         }
     }

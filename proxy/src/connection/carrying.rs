@@ -4,8 +4,6 @@
 
 use std::task::{Context, Poll};
 
-use podwall_policy::flow::Flow;
-
 use super::story::Story;
 use crate::account::Gauged;
 use crate::answer::relay::{Carried, Relay};
@@ -13,17 +11,12 @@ use crate::farewell::End;
 use crate::live::{Seat, Signal};
 use crate::ruling::Ruling;
 
-/// Payload bytes after which the metrics hear of them while the connection goes on.
-const COUNT_EVERY: u64 = 256 << 10;
-
 /// A connection that was let in.
 pub(super) struct Carrying {
     /// Before the seat: both legs are closed when the seat is given back.
     relay: Relay,
     story: Story,
-    flow: Flow,
     ruling: Ruling,
-    counted: Carried,
     half_closed: Option<Gauged>,
     _live: Gauged,
     seat: Seat,
@@ -31,14 +24,12 @@ pub(super) struct Carrying {
 
 impl Carrying {
     /// Carries on with what the first half has found.
-    pub(super) fn new(story: Story, seat: Seat, flow: Flow, ruling: Ruling, relay: Relay) -> Self {
+    pub(super) fn new(story: Story, seat: Seat, ruling: Ruling, relay: Relay) -> Self {
         let live = story.doorkeeper.account.live();
         Self {
             relay,
             story,
-            flow,
             ruling,
-            counted: Carried::default(),
             half_closed: None,
             _live: live,
             seat,
@@ -47,13 +38,16 @@ impl Carrying {
 
     /// Carries what there is; ready at the end, with everything written down.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let before = self.relay.carried();
         // Asked before a byte moves: a change between the judgement and now has left its signal.
         let polled = match self.poll_verdict(cx) {
             Poll::Ready(end) => Poll::Ready(end),
-            Poll::Pending => self.relay.poll(cx),
+            Poll::Pending => {
+                let patience = self.story.doorkeeper.settings.half_close_timeout;
+                self.relay.poll(cx, patience)
+            }
         };
-        let over = polled.is_ready();
-        self.count(over);
+        self.count(before);
         match polled {
             Poll::Ready(end) => {
                 self.end(end);
@@ -69,9 +63,12 @@ impl Carrying {
             if signal == Signal::Stop {
                 return Poll::Ready(End::Stopped);
             }
-            let again = self.story.judge(&self.flow);
+            let Some(flow) = self.seat.flow() else {
+                continue;
+            };
+            let again = self.story.judge(flow);
             if !again.decision.is_allow() {
-                self.story.revoked(&again, &self.flow);
+                self.story.revoked(&again, flow);
                 self.ruling = again;
                 return Poll::Ready(End::Revoked);
             }
@@ -80,14 +77,11 @@ impl Carrying {
     }
 
     /// Brings the gauges and counters up to date.
-    fn count(&mut self, over: bool) {
+    fn count(&mut self, before: Carried) {
         let account = &self.story.doorkeeper.account;
         let now = self.relay.carried();
-        let inward = now.inward - self.counted.inward;
-        let outward = now.outward - self.counted.outward;
-        if inward + outward >= COUNT_EVERY || (over && inward + outward > 0) {
-            account.carried(inward, outward);
-            self.counted = now;
+        if now != before {
+            account.carried(now.inward - before.inward, now.outward - before.outward);
         }
         match (self.relay.is_half_closed(), &self.half_closed) {
             (true, None) => self.half_closed = Some(account.half_closed()),
@@ -100,6 +94,6 @@ impl Carrying {
     fn end(&self, end: End) {
         let carried = self.relay.carried();
         self.story
-            .farewell(self.ruling.clone(), Some(&self.flow), carried, end);
+            .farewell(self.ruling.clone(), self.seat.flow(), carried, end);
     }
 }

@@ -84,7 +84,9 @@ async fn turn_away(doorkeeper: &Arc<Doorkeeper>, door: &mut Door) {
             return;
         };
         let mut story = Story::new(Arc::clone(doorkeeper), peer);
-        story.destination = doorkeeper.destinations.original(&stream, peer).ok();
+        if let Ok(destination) = doorkeeper.destinations.original(&stream, peer) {
+            story.note_destination(destination);
+        }
         drop(Caller::new(stream));
         story.farewell(
             Refusal::Draining.into(),

@@ -1,6 +1,6 @@
 //! What is known of one arrival so far, and its farewell.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,34 +14,75 @@ use crate::arrival::{Mode, OriginalDst, SourceAddr};
 use crate::farewell::{End, Farewell};
 use crate::ruling::{Decision, Ruling};
 
-/// What is known of one arrival so far.
+/// What is known of one arrival so far. Packed, as every open connection keeps one.
 pub(super) struct Story {
     pub(super) doorkeeper: Arc<Doorkeeper>,
-    pub(super) time: SystemTime,
+    time: SystemTime,
     pub(super) at: Instant,
-    pub(super) source: SourceAddr,
+    source: Endpoint,
     /// Unknown until it has been read.
-    pub(super) destination: Option<OriginalDst>,
-    pub(super) held: Duration,
+    destination: Option<Endpoint>,
+    held_micros: u32,
+}
+
+/// An address and a port, without the scope that a v6 socket address has: no line prints it.
+#[derive(Clone, Copy)]
+struct Endpoint {
+    ip: IpAddr,
+    port: u16,
+}
+
+impl Endpoint {
+    fn socket(self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.port)
+    }
 }
 
 impl Story {
     /// The story of an arrival from `peer` begins now.
     pub(super) fn new(doorkeeper: Arc<Doorkeeper>, peer: SocketAddr) -> Self {
+        let source = SourceAddr::from(peer);
         Self {
             doorkeeper,
             time: SystemTime::now(),
             at: Instant::now(),
-            source: peer.into(),
+            source: Endpoint {
+                ip: source.ip(),
+                port: source.port(),
+            },
             destination: None,
-            held: Duration::ZERO,
+            held_micros: 0,
         }
+    }
+
+    pub(super) fn source(&self) -> SourceAddr {
+        self.source.socket().into()
+    }
+
+    pub(super) fn source_ip(&self) -> IpAddr {
+        self.source.ip
+    }
+
+    pub(super) fn note_destination(&mut self, destination: OriginalDst) {
+        self.destination = Some(Endpoint {
+            ip: destination.ip(),
+            port: destination.port(),
+        });
+    }
+
+    /// Notes how long it was held; a hold is never as long as an hour.
+    pub(super) fn note_held(&mut self, held: Duration) {
+        self.held_micros = u32::try_from(held.as_micros()).unwrap_or(u32::MAX);
+    }
+
+    fn destination(&self) -> Option<OriginalDst> {
+        self.destination.map(|endpoint| endpoint.socket().into())
     }
 
     /// Asks the law, and notes how long it took.
     pub(super) fn judge(&self, flow: &Flow) -> Ruling {
         let asked = Instant::now();
-        let ruling = self.doorkeeper.world.judge(self.source.ip(), flow);
+        let ruling = self.doorkeeper.world.judge(self.source.ip, flow);
         self.doorkeeper.account.decided(asked.elapsed());
         ruling
     }
@@ -55,27 +96,27 @@ impl Story {
         self.doorkeeper.account.farewell(&Farewell {
             time: self.time,
             mode: Mode::Redirect,
-            source: self.source,
-            destination: self.destination,
+            source: self.source(),
+            destination: self.destination(),
             protocol: Protocol::Tcp,
             ruling,
             nearest_miss,
             bytes_in: carried.inward,
             bytes_out: carried.outward,
             duration: self.at.elapsed(),
-            held: self.held,
+            held: Duration::from_micros(self.held_micros.into()),
             end,
         });
     }
 
     /// Notes that the connection is being cut by `ruling`.
     pub(super) fn revoked(&self, ruling: &Ruling, flow: &Flow) {
-        let Some(destination) = self.destination else {
+        let Some(destination) = self.destination() else {
             return;
         };
         self.doorkeeper.account.revoked(&Revocation {
             time: SystemTime::now(),
-            source: self.source,
+            source: self.source(),
             destination,
             protocol: Protocol::Tcp,
             ruling: ruling.clone(),
@@ -89,7 +130,7 @@ impl Story {
         let doorkeeper = &self.doorkeeper;
         match (ruling.decision, flow) {
             (Decision::Deny(_), Some(flow)) if doorkeeper.quota.take(Instant::now()) => {
-                let misses = doorkeeper.world.misses(self.source.ip(), flow);
+                let misses = doorkeeper.world.misses(self.source.ip, flow);
                 misses.into_iter().next()
             }
             _ => None,
