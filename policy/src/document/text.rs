@@ -70,6 +70,7 @@ fn message(error: &Error) -> String {
             let bare = line
                 .rsplit_once(" at line ")
                 .map_or(line, |(message, _)| message);
+            let bare = bare.replace(char::is_control, " ");
             format!("{bare}; mend the text there")
         }
     }
