@@ -44,7 +44,7 @@ const FLOWS: usize = 4;
 /// Threads that share the clusters.
 const WORKERS: u32 = 2;
 /// How often each reason and each clause must come up in each direction, of `CLUSTERS * FLOWS` questions.
-const LEAST: usize = 25;
+const LEAST: usize = 100;
 
 #[test]
 fn the_compiled_law_agrees_with_the_plain_reading() {
