@@ -7,7 +7,7 @@
 //! whatever ends is written down, the canary's visits apart. Here the rooms meet: [`intercept`],
 //! [`world`], [`answer`] and [`account`] do not know each other.
 //!
-//! Start at [`serve`]; [`opening`] is the first half, [`carrying`] the second.
+//! Start at [`serve`]; `opening` is the first half, `carrying` the second.
 //!
 //! [`intercept`]: crate::intercept
 //! [`world`]: crate::world

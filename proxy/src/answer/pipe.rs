@@ -1,6 +1,6 @@
 //! Pipes for bulk: bytes go from socket to socket inside the kernel, through a pipe from a pool.
 //!
-//! Deliberately absent: when to use one; see [`direction`](super::direction).
+//! Deliberately absent: when to use one; see `direction`.
 
 use std::io;
 use std::os::fd::OwnedFd;
