@@ -1,6 +1,6 @@
 //! How podwall gets in front of a pod: the netfilter rules of mode `redirect`.
 //!
-//! The paved path is [`install`], [`check`] and [`remove`]; [`rules`] gives the wanted text
+//! The paved path is [`install`], [`check`] and [`remove`]; [`rules()`] gives the wanted text
 //! without touching anything. They all work in the network namespace of the calling thread.
 //!
 //! ```text
