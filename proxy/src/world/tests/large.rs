@@ -66,3 +66,19 @@ fn readers_see_a_state_before_or_after_a_change_never_between() {
         );
     });
 }
+
+#[test]
+fn what_a_writer_left_half_done_is_not_asked_until_a_whole_state_replaced_it() {
+    let world = after([state(&[SPACES, SUBJECT])]);
+    std::thread::scope(|scope| {
+        let broken_off = scope.spawn(|| {
+            let _state = world.write();
+            panic!("a writer breaks off");
+        });
+        assert!(broken_off.join().is_err());
+    });
+    assert_eq!(reason(&world, "10.0.0.1"), "not_synced");
+    assert_eq!(reason(&world, "192.168.0.1"), "node");
+    let _ = world.apply(state(&[SPACES, SUBJECT]));
+    assert_eq!(reason(&world, "10.0.0.1"), "not_isolated");
+}

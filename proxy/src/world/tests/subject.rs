@@ -83,3 +83,10 @@ fn s78_the_subjects_new_labels_count_at_once() {
     );
     assert_eq!(reason(&world, "10.0.0.3"), "peer_unknown");
 }
+
+#[test]
+fn a_subject_that_has_ended_before_it_was_ever_seen_is_unknown() {
+    let ended = SUBJECT.replace("Running", "Succeeded");
+    let world = after([state(&[SPACES, &ended])]);
+    assert_eq!(reason(&world, "10.0.0.1"), "subject_unknown");
+}

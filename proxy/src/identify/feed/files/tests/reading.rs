@@ -95,3 +95,40 @@ fn a_signature_sees_every_way_in_which_files_change() {
     fs::remove_dir_all(&dir.0).unwrap();
     changed("gone");
 }
+
+#[test]
+fn files_of_one_state_are_read_together() {
+    use super::super::reading::read_steady;
+    let dir = Dir::new("together");
+    config_map(&dir, 0);
+    for name in ["a.yaml", "b.yaml"] {
+        symlink(Path::new("..data").join(name), dir.path(name)).unwrap();
+    }
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 1..100_000 {
+                config_map(&dir, round);
+                let _ = fs::remove_dir_all(dir.path(&format!("..{}", round - 1)));
+                if done.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        let mut mixed = None;
+        for _ in 0..3_000 {
+            // A reading that never came to rest, or in the middle of a removal, is an error and no state.
+            if let (Ok((cluster, _)), _) = read_steady(from_ref(&dir.0)) {
+                let names: Vec<String> = cluster
+                    .pods()
+                    .map(|one| one.name.name.to_string())
+                    .collect();
+                if names.len() != 2 || names[0][1..] != names[1][1..] {
+                    mixed = Some(names);
+                }
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(mixed, None);
+    });
+}
