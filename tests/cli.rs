@@ -140,7 +140,7 @@ fn explain_says_it_to_people_too() {
     assert_eq!(ran.code, 1);
     assert!(
         ran.out
-            .starts_with("DENY  80/TCP  shop/rogue -> shop/web\n"),
+            .starts_with("DENY  80/TCP  shop/rogue -> shop/web  no_rule_admits\n"),
         "{}",
         ran.out
     );

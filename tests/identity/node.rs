@@ -1,5 +1,6 @@
 //! P10, S63, S64: the pod's own node always enters; S65, S58, S59: what that and a Service look like from inside.
 
+use std::io::Write;
 use std::net::IpAddr;
 
 use podwall_lab::{Place, Sidecar};
@@ -152,15 +153,15 @@ fn s47_s58_s59_the_port_that_counts_is_the_pods() {
     let ask = |scene: &Scene| {
         let skip = scene.sidecar().log().len();
         let to = (service.parse::<IpAddr>().unwrap(), 8080).into();
-        let stream = connect_from(&client, outsider.into(), to);
-        let ended = stream.map(|mut stream| {
-            use std::io::Write;
-            let _ = stream.write_all(b"GET / HTTP/1.0\r\n\r\n");
-            ending(&mut stream)
+        let asked = connect_from(&client, outsider.into(), to).and_then(|mut stream| {
+            stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+            Ok(ending(&mut stream))
         });
+        // The reset is told once, to whichever call comes first.
+        let ended = asked.unwrap_or_else(|error| Ending::of(&error));
         let own = |line: &serde_json::Value| line["source"] == "192.0.2.7";
         let line = scene.sidecar().wait_log(skip, own, SOON).unwrap();
-        (ended.unwrap_or(Ending::Reset), line)
+        (ended, line)
     };
     scene.change(|lab| lab.policy("shop", "one", &app_port(8080)));
     let (ended, line) = ask(&scene);

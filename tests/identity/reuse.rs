@@ -142,8 +142,9 @@ fn p09_s67_the_labels_of_a_host_network_pod_do_not_leak_onto_the_node() {
         let line = scene.sidecar().wait_log(skip, own, crate::support::SOON);
         line.unwrap()
     };
-    for (source, address) in ends {
-        let (mut client, skip) = enter(&scene, source, address);
+    // Both wait at the same time.
+    let clients = ends.map(|(source, address)| (source, enter(&scene, source, address)));
+    for (source, (mut client, skip)) in clients {
         assert_eq!(ending(&mut client), Ending::Reset);
         let line = line(&scene, skip, source);
         assert_waited(&line, "peer_unknown");

@@ -1,6 +1,7 @@
 //! P6, and the subject that is not there: nothing is known, so nobody but the node enters, whatever the policies.
 
 use std::path::PathBuf;
+use std::thread;
 
 use podwall_lab::{Lab, Pod, wait_until};
 
@@ -24,11 +25,15 @@ fn appears(lab: &Lab) {
 
 /// Clients with and without rights wait and are reset for this reason; the node is not asked.
 fn is_closed(scene: &Scene, clients: &[&Pod], reason: &str) {
-    for client in clients {
-        let (seen, line) = scene.ask_logged(client, 80);
-        assert_eq!(seen, Seen::Reset, "{}", client.name());
-        assert_waited(&line, reason);
-    }
+    thread::scope(|scope| {
+        for client in clients {
+            scope.spawn(move || {
+                let (seen, line) = scene.ask_logged(client, 80);
+                assert_eq!(seen, Seen::Reset, "{}", client.name());
+                assert_waited(&line, reason);
+            });
+        }
+    });
     for host in both(&scene.web, 80) {
         let answer = scene.lab.node().curl(&format!("http://{host}/"), SOON);
         assert_eq!(answer.http, Some(200), "the node: {}", answer.error);

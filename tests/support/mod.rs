@@ -116,6 +116,29 @@ impl Scene {
     }
 
     fn ask_at(&self, client: &Pod, host: &str, port: u16) -> Seen {
+        let told = self.told(client, port);
+        let seen = self.request(client, host, port);
+        // Whoever was connected has a line in the log. Awaited here, it cannot be taken for that of a later request.
+        if self.sidecar.is_some() && matches!(seen, Seen::Page | Seen::Reset) {
+            assert!(
+                podwall_lab::wait_until(SOON, || self.told(client, port) > told),
+                "no line tells of this request: {}",
+                self.sidecar().process().output_so_far()
+            );
+        }
+        seen
+    }
+
+    /// How many lines tell of connections of `client` to `port`.
+    fn told(&self, client: &Pod, port: u16) -> usize {
+        let Some(sidecar) = &self.sidecar else {
+            return 0;
+        };
+        let own = |line: &&Value| is_of(line, client, port);
+        sidecar.log().iter().filter(own).count()
+    }
+
+    fn request(&self, client: &Pod, host: &str, port: u16) -> Seen {
         let answer = client.place().curl(&format!("http://{host}:{port}/"), SOON);
         match (answer.exit, answer.http) {
             (0, Some(200)) => {
@@ -142,21 +165,19 @@ impl Scene {
 
     /// The first connection line from the `skip`-th on of `client` towards `port`.
     pub fn line(&self, skip: usize, client: &Pod, port: u16) -> Value {
-        let sources = client
-            .addresses()
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>();
-        let wanted = |line: &Value| {
-            let source = line["source"].as_str().unwrap_or_default().to_owned();
-            line["kind"] == "connection"
-                && sources.contains(&source)
-                && line["destination_port"] == port
-        };
+        let wanted = |line: &Value| is_of(line, client, port);
         self.sidecar()
             .wait_log(skip, wanted, SOON)
             .expect("an access-log line")
     }
+}
+
+/// Whether this line tells of a connection of `client` to `port`.
+fn is_of(line: &Value, client: &Pod, port: u16) -> bool {
+    let mut sources = client.addresses().iter().map(ToString::to_string);
+    line["kind"] == "connection"
+        && line["destination_port"] == port
+        && sources.any(|source| line["source"] == source.as_str())
 }
 
 /// What a client saw.

@@ -153,7 +153,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    fn of(error: &io::Error) -> Self {
+    pub fn of(error: &io::Error) -> Self {
         match error.kind() {
             ErrorKind::ConnectionReset => Self::Reset,
             _ if is_timeout(error) => Self::Open,

@@ -1,0 +1,63 @@
+//! P35: podwall's own port for probes and scrapes is no hole in the policy.
+
+use podwall_lab::{CurlResult, Place};
+use podwall_proxy::config::ADMIN_PORT;
+
+use crate::support::{CART_ONLY, SOON, Scene};
+
+const PORT_80_ONLY: &str = "apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: port-80-only, namespace: shop }
+spec:
+  podSelector: { matchLabels: { app: web } }
+  ingress:
+    - from: [{ podSelector: { matchLabels: { app: cart } } }]
+      ports: [{ port: 80 }]
+";
+
+/// Asks the endpoints over both families.
+fn ask(scene: &Scene, from: &Place, path: &str) -> [CurlResult; 2] {
+    let hosts = [scene.web.v4().to_string(), format!("[{}]", scene.web.v6())];
+    hosts.map(|host| from.curl(&format!("http://{host}:{ADMIN_PORT}{path}"), SOON))
+}
+
+fn answers(scene: &Scene, from: &Place) {
+    for (path, word) in [
+        ("/livez", "alive"),
+        ("/readyz", "ready"),
+        ("/metrics", "podwall_build_info"),
+    ] {
+        for answer in ask(scene, from, path) {
+            assert_eq!(answer.http, Some(200), "{path}: {answer:?}");
+            assert!(answer.body.contains(word), "{path}: {answer:?}");
+        }
+    }
+}
+
+fn resets(scene: &Scene, from: &Place) {
+    for answer in ask(scene, from, "/metrics") {
+        assert!(answer.reset && answer.http.is_none(), "{answer:?}");
+    }
+}
+
+#[test]
+fn p35_the_admin_port_is_judged_like_the_applications_and_open_to_the_node() {
+    let mut scene = Scene::guarded(CART_ONLY);
+    resets(&scene, &scene.rogue);
+    resets(&scene, &scene.stranger);
+    let skip = scene.sidecar().log().len();
+    answers(&scene, &scene.cart);
+    let line = scene.line(skip, &scene.cart, ADMIN_PORT);
+    assert_eq!(
+        (&line["reason"], &line["end"]),
+        (&"rule".into(), &"closed".into())
+    );
+    answers(&scene, scene.lab.node());
+    // A policy that names the application's port only is one for podwall's too.
+    scene.change(|lab| lab.set_policies_yaml(PORT_80_ONLY));
+    let skip = scene.sidecar().log().len();
+    resets(&scene, &scene.cart);
+    let line = scene.line(skip, &scene.cart, ADMIN_PORT);
+    assert_eq!(line["nearest_miss"]["clause"], "port", "{line}");
+    answers(&scene, scene.lab.node());
+}

@@ -1,0 +1,193 @@
+//! P17: running out of descriptors neither stops the door-keeper nor costs open connections.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::thread;
+
+use podwall_lab::{Place, Sidecar, wait_until};
+
+use crate::inside::arrivals;
+use crate::support::{CART_ONLY, SOON, Scene, podwall};
+use crate::talk::{APP, App, Ending, HELLO, both, connect, ending, fate};
+
+/// podwall with so many descriptors: the lab's program is a script that lowers the limit and becomes podwall.
+fn guarded_with_descriptors(limit: usize) -> Scene {
+    let mut scene = Scene::bare(CART_ONLY);
+    let [program, script] = ["podwall-itself", "podwall"].map(|name| scene.lab.dir().join(name));
+    fs::copy(podwall(), &program).unwrap();
+    let text = format!(
+        "#!/bin/sh\nulimit -n {limit}\nexec {} \"$@\"\n",
+        program.display()
+    );
+    fs::write(&script, text).unwrap();
+    for file in [&program, &script] {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let sidecar = Sidecar::start(&scene.lab, &scene.web, &script, &[]);
+    scene.sidecar = Some(sidecar.expect("a ready sidecar"));
+    scene
+}
+
+fn echo(mut stream: TcpStream) {
+    let mut chunk = [0; 64];
+    while let Ok(count @ 1..) = stream.read(&mut chunk) {
+        if stream.write_all(&chunk[..count]).is_err() {
+            return;
+        }
+    }
+}
+
+/// What has come of a client's hello so far.
+#[derive(Debug, Eq, PartialEq)]
+enum Fate {
+    Served,
+    Reset,
+    Waits,
+}
+
+fn fate_so_far(client: &TcpStream) -> Fate {
+    client.set_nonblocking(true).unwrap();
+    let peeked = client.peek(&mut [0]);
+    client.set_nonblocking(false).unwrap();
+    match peeked.map_err(|error| error.kind()) {
+        Ok(1) => Fate::Served,
+        Err(ErrorKind::ConnectionReset) => Fate::Reset,
+        Err(ErrorKind::WouldBlock) => Fate::Waits,
+        other => panic!("neither served nor reset: {other:?}"),
+    }
+}
+
+fn hear_hello(client: &mut TcpStream) {
+    let mut heard = [0; HELLO.len()];
+    client.read_exact(&mut heard).expect("an open connection");
+    assert_eq!(heard, HELLO);
+}
+
+/// Connects and says hello; `None` where the reset was faster.
+fn knock(from: &Place, to: SocketAddr) -> Option<TcpStream> {
+    let knocked = connect(from, to).and_then(|mut client| {
+        client.write_all(HELLO)?;
+        Ok(client)
+    });
+    match knocked.map_err(|error| error.kind()) {
+        Ok(client) => Some(client),
+        Err(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => None,
+        Err(other) => panic!("{to}: {other}"),
+    }
+}
+
+/// Clients come one by one until one is not served. Gives those that are, and the one that waits, if it was not reset.
+fn exhaust(scene: &Scene, limit: usize) -> (Vec<TcpStream>, Option<TcpStream>) {
+    let targets = both(&scene.web, APP);
+    let mut served = Vec::new();
+    loop {
+        assert!(served.len() < limit / 2, "two descriptors for each");
+        let Some(mut client) = knock(&scene.cart, targets[served.len() % 2]) else {
+            return (served, None);
+        };
+        let out = || {
+            let said = scene.sidecar().process().stderr_so_far();
+            said.contains("cannot accept")
+        };
+        let known = wait_until(SOON, || fate_so_far(&client) != Fate::Waits || out());
+        let output = || scene.sidecar().process().output_so_far();
+        assert!(known, "neither served nor reset nor told: {}", output());
+        match fate_so_far(&client) {
+            Fate::Served => {
+                hear_hello(&mut client);
+                served.push(client);
+            }
+            Fate::Reset => return (served, None),
+            Fate::Waits => return (served, Some(client)),
+        }
+    }
+}
+
+fn runs_out(limit: usize) {
+    let scene = guarded_with_descriptors(limit);
+    App::listen(&scene.web, APP).serve(|stream| {
+        thread::spawn(move || echo(stream));
+    });
+    let (mut served, waiting) = exhaust(&scene, limit);
+    assert!(served.len() > 16, "served {} of {limit}", served.len());
+    // Who is inside stays, and nobody who may not enter does.
+    for client in &mut served {
+        client.write_all(HELLO).unwrap();
+        hear_hello(client);
+    }
+    let rogue = knock(&scene.rogue, both(&scene.web, APP)[0]);
+    // Room is made: who waited is served, and so are newcomers.
+    let more = served.split_off(8);
+    for mut client in served {
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(ending(&mut client), Ending::End);
+    }
+    if let Some(mut client) = waiting {
+        hear_hello(&mut client);
+        let failed = scene.sidecar().metric("podwall_accept_errors_total");
+        assert!(failed.unwrap() > Some(0.0));
+    } else {
+        assert!(arrivals(scene.sidecar(), "over_capacity") > 0.0);
+    }
+    if let Some(mut rogue) = rogue {
+        assert_eq!(ending(&mut rogue), Ending::Reset);
+    }
+    for to in both(&scene.web, APP) {
+        let mut newcomer = knock(&scene.cart, to).expect("room");
+        hear_hello(&mut newcomer);
+    }
+    for mut client in more {
+        client.write_all(HELLO).unwrap();
+        hear_hello(&mut client);
+    }
+}
+
+/// Two limits next to each other, since the last descriptor is missed either by accepting or by connecting.
+#[test]
+fn p17_without_descriptors_open_connections_stay_and_newcomers_wait_or_are_reset() {
+    runs_out(100);
+    runs_out(101);
+}
+
+#[test]
+fn p17_more_than_max_connections_are_reset_by_name() {
+    let scene = Scene::guarded_with(CART_ONLY, &["--max-connections", "4"]);
+    App::listen(&scene.web, APP).serve(|stream| {
+        thread::spawn(move || echo(stream));
+    });
+    let [to, to_v6] = both(&scene.web, APP);
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let mut client = knock(&scene.cart, to).expect("room");
+        hear_hello(&mut client);
+        open.push(client);
+    }
+    let skip = scene.sidecar().log().len();
+    for to in [to, to_v6] {
+        assert_eq!(fate(&scene.cart, to), Ending::Reset);
+    }
+    let line = scene.line(skip, &scene.cart, APP);
+    assert_eq!(line["reason"], "over_capacity", "{line}");
+    assert!(wait_until(SOON, || arrivals(
+        scene.sidecar(),
+        "over_capacity"
+    ) == 2.0));
+    // The node's probes and the canary need no seat.
+    assert_eq!(scene.sidecar().get("/readyz").unwrap().0, 200);
+    for client in &mut open {
+        client.write_all(HELLO).unwrap();
+        hear_hello(client);
+    }
+    let skip = scene.sidecar().log().len();
+    let mut last = open.remove(0);
+    last.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(ending(&mut last), Ending::End);
+    scene.line(skip, &scene.cart, APP);
+    let served = || {
+        let newcomer = knock(&scene.cart, to_v6);
+        newcomer.is_some_and(|mut client| client.read_exact(&mut [0; HELLO.len()]).is_ok())
+    };
+    assert!(wait_until(SOON, served), "the seat was not given back");
+}
