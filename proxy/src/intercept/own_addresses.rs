@@ -44,7 +44,19 @@ impl OwnAddresses {
         if address.is_loopback() || address.is_unspecified() {
             return false;
         }
-        self.knows(address) || (self.may_ask(now) && self.refresh() && self.knows(address))
+        self.knows(address) || self.ask_again(address, now)
+    }
+
+    /// Asks the kernel, unless it was asked just now. Who comes while another asks waits for that answer: the first
+    /// arrivals of all come together.
+    fn ask_again(&self, address: IpAddr, now: Instant) -> bool {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = asked.is_none_or(|last| now.saturating_duration_since(last) >= ASK_AGAIN_AFTER);
+        if due {
+            *asked = Some(now);
+            self.refresh();
+        }
+        self.knows(address)
     }
 
     fn knows(&self, address: IpAddr) -> bool {
@@ -54,25 +66,14 @@ impl OwnAddresses {
             .contains(&address)
     }
 
-    fn may_ask(&self, now: Instant) -> bool {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = asked.is_none_or(|last| now.duration_since(last) >= ASK_AGAIN_AFTER);
-        if due {
-            *asked = Some(now);
-        }
-        due
-    }
-
-    fn refresh(&self) -> bool {
+    fn refresh(&self) {
         match (self.list)() {
             Ok(addresses) => {
                 let addresses = addresses.iter().map(IpAddr::to_canonical);
                 *self.known.write().unwrap_or_else(PoisonError::into_inner) = addresses.collect();
-                true
             }
             Err(error) => {
                 tracing::warn!(%error, "the addresses of this pod cannot be listed; those known so far stay");
-                false
             }
         }
     }

@@ -53,3 +53,28 @@ fn a_failed_listing_keeps_what_is_known() {
     assert!(!own.contains("10.0.0.6".parse().unwrap(), start + ASK_AGAIN_AFTER));
     assert!(own.contains("10.0.0.5".parse().unwrap(), start + ASK_AGAIN_AFTER));
 }
+
+/// Others come while the listing for the first is under way: they do not aim at a stranger's address.
+#[test]
+fn p34_who_comes_while_another_asks_waits_for_the_answer() {
+    let (asking, is_asking) = std::sync::mpsc::channel();
+    let (answer, answered) = std::sync::mpsc::channel::<()>();
+    let (asking, answered) = (Mutex::new(asking), Mutex::new(answered));
+    let own = OwnAddresses::listed_by(move || {
+        asking.lock().unwrap().send(()).unwrap();
+        // Ends when the test lets go of the other end.
+        let _let_go = answered.lock().unwrap().recv();
+        Ok(vec!["10.0.0.5".parse().unwrap()])
+    });
+    let own = Arc::new(own);
+    let ask = || {
+        let own = Arc::clone(&own);
+        std::thread::spawn(move || own.contains("10.0.0.5".parse().unwrap(), Instant::now()))
+    };
+    let first = ask();
+    is_asking.recv().unwrap();
+    let others: Vec<_> = (0..16).map(|_| ask()).collect();
+    drop(answer);
+    assert!(first.join().unwrap());
+    assert!(others.into_iter().all(|one| one.join().unwrap()));
+}
