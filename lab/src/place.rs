@@ -18,6 +18,7 @@ use crate::{
     netns::NetNs,
     process::Running,
     scratch::make_dir,
+    tools::copy_program,
 };
 
 /// The user that unprivileged processes run as, if it exists.
@@ -65,9 +66,7 @@ impl Core {
             .to_string_lossy()
             .into_owned();
         let copy = self.dir.join("bin").join(format!("{number}-{name}"));
-        fs::copy(&real, &copy).map_err(LabError::io(what()))?;
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))
-            .map_err(LabError::io(what()))?;
+        copy_program(&real, &copy)?;
         Ok(copy)
     }
 }

@@ -5,17 +5,15 @@
 //! enter the place where it was built.
 
 use std::{
-    fs,
     io::{Read, Write},
     net::{IpAddr, SocketAddr, TcpStream},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::{Lab, LabError, LabResult, Output, Pod, Process, wait_until};
+use crate::{Lab, LabError, LabResult, Output, Pod, Process, tools::copy_program, wait_until};
 
 /// Bound on the init step, and on the sidecar's way to readiness.
 const START: Duration = Duration::from_secs(20);
@@ -198,9 +196,7 @@ fn copy(lab: &Lab, program: &Path) -> LabResult<PathBuf> {
     if program == copy || copy.exists() {
         return Ok(copy);
     }
-    let what = || format!("copy {} to {}", program.display(), copy.display());
-    fs::copy(program, &copy).map_err(LabError::io(what()))?;
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).map_err(LabError::io(what()))?;
+    copy_program(program, &copy)?;
     Ok(copy)
 }
 

@@ -1,4 +1,5 @@
-//! Finds the programs that the lab runs, and names the package of one that is missing. Runs none.
+//! Finds the programs that the lab runs, names the package of one that is missing, and copies them where all may run
+//! them.
 
 #[cfg(test)]
 mod tests;
@@ -6,8 +7,10 @@ mod tests;
 use std::{
     env,
     ffi::OsStr,
+    fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
 use crate::{LabError, LabResult};
@@ -44,6 +47,28 @@ pub(crate) fn find(program: &OsStr) -> LabResult<PathBuf> {
         .map(|dir| dir.join(program))
         .find(|file| is_executable(file))
         .ok_or_else(|| missing(program))
+}
+
+/// Copies a program to where every user may execute it.
+///
+/// A process of its own does the writing. If this one did, a child that another of its threads forks at that moment
+/// would hold the copy open for writing until its own exec, and nobody could run it so long ("text file busy").
+pub(crate) fn copy_program(program: &Path, copy: &Path) -> LabResult<()> {
+    let what = || format!("copy {} to {}", program.display(), copy.display());
+    let done = Command::new(find("cp".as_ref())?)
+        .arg("--")
+        .args([program, copy])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(LabError::io(what()))?;
+    if !done.status.success() {
+        return Err(LabError::Tool {
+            command: what(),
+            status: done.status.to_string(),
+            stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
+        });
+    }
+    fs::set_permissions(copy, fs::Permissions::from_mode(0o755)).map_err(LabError::io(what()))
 }
 
 fn is_executable(file: &Path) -> bool {
