@@ -74,7 +74,7 @@ fn every_way_to_change_one_file_is_heard() {
 #[test]
 fn what_is_not_read_is_not_heard() {
     let dir = Dir::new("ears-others");
-    let mut all = ears(&[dir.0.clone()]);
+    let mut all = ears(std::slice::from_ref(&dir.0));
     let mut one = ears(&[dir.path("state")]);
     dir.put("notes.txt", "x");
     fs::create_dir(dir.path("sub")).unwrap();
@@ -89,7 +89,7 @@ fn what_is_not_read_is_not_heard() {
 fn a_file_is_being_written_from_its_opening_to_its_closing() {
     let dir = Dir::new("ears-writing");
     fs::write(dir.path("a.yaml"), "x").unwrap();
-    let mut ears = ears(&[dir.0.clone()]);
+    let mut ears = ears(std::slice::from_ref(&dir.0));
     let mut writing = |expected: Option<&str>| {
         let _ = ears.wait(AT_ONCE);
         let now = ears.being_written().and_then(Path::file_name);
@@ -113,7 +113,7 @@ fn a_file_is_being_written_from_its_opening_to_its_closing() {
 #[test]
 fn a_wait_ends_when_the_watch_is_to_end() {
     let dir = Dir::new("ears-stop");
-    let mut ears = ears(&[dir.0.clone()]);
+    let mut ears = ears(std::slice::from_ref(&dir.0));
     rustix::io::write(&ears.stop, &1u64.to_ne_bytes()).unwrap();
     assert_eq!(ears.wait(PATIENCE), Heard::Stop);
 }
