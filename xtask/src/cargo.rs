@@ -13,6 +13,9 @@ use crate::setup;
 /// What makes a process root of a new user namespace, so that it may make network namespaces.
 const BECOME_ROOT: &str = "unshare --user --map-root-user --";
 
+/// The lock file of iptables-legacy for tests of a plain user, beside that user's other scratch files.
+const LOCK: &str = "podwall-xtables.lock";
+
 /// The top of the checkout.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -38,6 +41,8 @@ pub(crate) fn bench(rest: &[String]) -> Result<(), Stop> {
 fn with_runner(mut cargo: Command, rest: &[String]) -> Result<(), Stop> {
     if !setup::may_build_labs() {
         cargo.env(runner_variable(&host()?), BECOME_ROOT);
+        // The machine's lock file belongs to its root; iptables-legacy cannot work without one.
+        cargo.env("XTABLES_LOCKFILE", env::temp_dir().join(LOCK));
     }
     run(cargo.args(rest))
 }
