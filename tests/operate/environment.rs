@@ -1,18 +1,23 @@
 //! With how little it runs, and where it refuses to: privilege, ports, the node's network (S66).
 
 use std::fs;
+use std::net::TcpStream;
 
-use podwall_lab::{PodSpec, Sidecar, Signal};
+use podwall_lab::{Pod, PodSpec, Sidecar, Signal, wait_until};
 
-use crate::inside::status;
+use crate::inside::{arrivals, run, status, wrapped};
 use crate::manifests::{object, write};
 use crate::support::{CART_ONLY, SOON, Scene, Seen, podwall};
+use crate::talk::{Ending, both, fate};
 
 /// Whether there is a user other than root here; in a user namespace of one user there is none.
 fn has_other_users() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap();
     map.lines().any(|line| {
-        let numbers: Vec<u64> = line.split_whitespace().map(|one| one.parse().unwrap()).collect();
+        let numbers: Vec<u64> = line
+            .split_whitespace()
+            .map(|one| one.parse().unwrap())
+            .collect();
         numbers[0] + numbers[2] > 65532
     })
 }
@@ -35,7 +40,7 @@ fn it_guards_the_pod_without_any_capability_and_not_as_root() {
 }
 
 /// Starts a sidecar that must end by itself; gives its exit code and what it said.
-fn refused(scene: &Scene, pod: &podwall_lab::Pod, more: &[&str]) -> (Option<i32>, String) {
+fn refused(scene: &Scene, pod: &Pod, more: &[&str]) -> (Option<i32>, String) {
     let sidecar = Sidecar::launch(&scene.lab, pod, &podwall(), more).unwrap();
     let status = sidecar.process().wait(SOON).unwrap();
     (status.code(), sidecar.process().stderr_so_far())
@@ -83,19 +88,50 @@ fn s66_a_pod_object_with_host_network_ends_the_sidecar() {
     assert!(said.contains("hostNetwork: true"), "{said}");
     let (code, said) = refused(&scene, &scene.web, &[]);
     assert_eq!(code, Some(3), "{said}");
-    assert_eq!(scene.ask(&scene.cart, 80), Seen::Refused, "closed without it");
+    assert_eq!(
+        scene.ask(&scene.cart, 80),
+        Seen::Refused,
+        "closed without it"
+    );
 }
 
-/// What stdout's reader does is no business of the traffic.
+/// More denials than the pipe and the queue of lines hold.
+const DENIALS: usize = 6000;
+
+/// What stdout's reader does is no business of the traffic: lines are dropped and counted.
 #[test]
-fn a_reader_of_the_log_that_has_stopped_delays_nobody() {
+fn a_log_reader_that_has_stopped_delays_nobody() {
     let mut scene = Scene::bare(CART_ONLY);
     scene.serve();
-    // The shell never reads from the pipe that it holds open; one page of it is soon full.
-    let script = "mkfifo \"$1\" && exec 3<>\"$1\" && shift && exec \"$@\" >&3";
-    let program = Sidecar::launch(&scene.lab, &scene.web, &podwall(), &["--listen-port", "0"]).unwrap();
-    program.process().wait(SOON).unwrap();
-    Sidecar::install(&scene.lab, &scene.web, &podwall(), &[]).unwrap();
-    let process = scene.web.command("sh").args(["-c", script, "sh"]);
-    let _ = (process, Signal::TERM);
+    let pipe = scene.lab.dir().join("pipe");
+    run(&scene.web, &format!("mkfifo -m 666 {}", pipe.display()));
+    // The sidecar holds both ends of its stdout, and nobody reads.
+    let script = format!(
+        "[ $1 = proxy ] || exec $PODWALL \"$@\"; exec 3<>{}; exec $PODWALL \"$@\" >&3",
+        pipe.display()
+    );
+    let program = wrapped(&scene.lab, &script);
+    let sidecar = Sidecar::start(&scene.lab, &scene.web, &program, &[]);
+    scene.sidecar = Some(sidecar.expect("a ready sidecar"));
+    let to = both(&scene.web, 80);
+    let knock = || (0..DENIALS).for_each(|at| drop(TcpStream::connect_timeout(&to[at % 2], SOON)));
+    scene.rogue.enter(knock).unwrap();
+    let dropped = || {
+        let series = scene.sidecar().metric("podwall_log_lines_dropped_total");
+        series.unwrap().unwrap()
+    };
+    assert!(wait_until(SOON, || dropped() > 0.0));
+    let page = scene.cart.curl(&format!("http://{}/", to[0].ip()), SOON);
+    assert_eq!(page.http, Some(200), "{page:?}");
+    assert_eq!(fate(&scene.rogue, to[1]), Ending::Reset);
+    let told = || arrivals(scene.sidecar(), "no_rule_admits");
+    assert!(
+        wait_until(SOON, || told() >= DENIALS as f64 + 1.0),
+        "{}",
+        told()
+    );
+    // Nor does it keep podwall from stopping.
+    let process = scene.sidecar().process();
+    process.signal(Signal::TERM).unwrap();
+    assert_eq!(process.wait(SOON).unwrap().code(), Some(0));
 }

@@ -45,7 +45,10 @@ fn p31_counters_move_exactly_by_what_was_done() {
     let wanted = BTreeMap::from([
         (arrivals("allow", "rule"), 4.0),
         (arrivals("deny", "no_rule_admits"), 3.0),
-        ("podwall_revoked_total{reason=\"no_rule_admits\"}".to_owned(), 1.0),
+        (
+            "podwall_revoked_total{reason=\"no_rule_admits\"}".to_owned(),
+            1.0,
+        ),
         (words.to_owned(), 20.0),
         (words.replace("in\"", "out\""), 20.0),
     ]);
@@ -63,7 +66,9 @@ fn p31_gauges_tell_what_is_open_and_known() {
     let app = App::listen(&scene.web, APP);
     let gauge = |scene: &Scene, name: &str| {
         let value = scene.sidecar().metric(&format!("podwall_{name}"));
-        value.unwrap().unwrap_or_else(|| panic!("no podwall_{name}"))
+        value
+            .unwrap()
+            .unwrap_or_else(|| panic!("no podwall_{name}"))
     };
     let known = [
         ("synced", 1.0),
@@ -118,7 +123,10 @@ fn the_endpoints_answer_the_node() {
     assert_eq!(get("/livez"), (200, "alive\n".to_owned()));
     let (code, text) = get("/readyz");
     assert_eq!(code, 200);
-    assert!(text.starts_with("ready\n") && text.contains("1 policies"), "{text}");
+    assert!(
+        text.starts_with("ready\n") && text.contains("1 policies"),
+        "{text}"
+    );
     assert_eq!(get("/").0, 404);
     let url = format!("http://[{}]:15872/livez", scene.web.v6());
     assert_eq!(scene.lab.node().curl(&url, SOON).http, Some(200));

@@ -17,7 +17,11 @@ fn p19_killed_it_leaves_the_pod_closed_and_comes_back_with_the_present_policy() 
     let pairs = both(&scene.web, APP).map(|to| Pair::open(&scene.cart, to, &app));
     scene.sidecar().process().signal(Signal::KILL).unwrap();
     scene.sidecar().process().wait(SOON).unwrap();
-    for Pair { mut client, mut app } in pairs {
+    for Pair {
+        mut client,
+        mut app,
+    } in pairs
+    {
         assert_ne!(ending(&mut client), Ending::Open, "nobody carries it");
         assert_ne!(ending(&mut app), Ending::Open, "nobody carries it");
     }
@@ -33,7 +37,11 @@ fn p19_killed_it_leaves_the_pod_closed_and_comes_back_with_the_present_policy() 
     scene.sidecar = None;
     let again = Sidecar::launch(&scene.lab, &scene.web, &podwall(), &[]).unwrap();
     let ready = || again.get("/readyz").is_ok_and(|(code, _)| code == 200);
-    assert!(wait_until(SOON, ready), "{}", again.process().output_so_far());
+    assert!(
+        wait_until(SOON, ready),
+        "{}",
+        again.process().output_so_far()
+    );
     scene.sidecar = Some(again);
     assert_eq!(scene.ask(&scene.rogue, 80), Seen::Page);
     assert_eq!(scene.ask_v6(&scene.rogue, 80), Seen::Page);
@@ -42,7 +50,13 @@ fn p19_killed_it_leaves_the_pod_closed_and_comes_back_with_the_present_policy() 
 }
 
 /// Visits until told to stop; counts the visits, and panics where one was answered otherwise than it must be.
-fn visit(place: &Place, to: [SocketAddr; 2], welcome: bool, stop: &AtomicBool, visits: &AtomicUsize) {
+fn visit(
+    place: &Place,
+    to: [SocketAddr; 2],
+    welcome: bool,
+    stop: &AtomicBool,
+    visits: &AtomicUsize,
+) {
     while !stop.load(Ordering::SeqCst) {
         for to in to {
             let mut heard = Vec::new();
@@ -83,7 +97,8 @@ fn p19_twenty_more_runs_of_the_init_step_open_nothing_and_break_nothing() {
             let met = wait_until(SOON, || {
                 welcome.is_finished()
                     || shut.is_finished()
-                    || allowed.load(Ordering::SeqCst) > seen[0] && denied.load(Ordering::SeqCst) > seen[1]
+                    || allowed.load(Ordering::SeqCst) > seen[0]
+                        && denied.load(Ordering::SeqCst) > seen[1]
             });
             if installed.is_err() || !met || welcome.is_finished() || shut.is_finished() {
                 stop.store(true, Ordering::SeqCst);
@@ -102,7 +117,8 @@ fn p19_twenty_more_runs_of_the_init_step_open_nothing_and_break_nothing() {
 
 /// The rules of both families, without counters and comments.
 fn rules(scene: &Scene) -> Vec<String> {
-    let saved = ["iptables-nft-save", "ip6tables-nft-save"].map(|one| crate::inside::run(&scene.web, one));
+    let saved =
+        ["iptables-nft-save", "ip6tables-nft-save"].map(|one| crate::inside::run(&scene.web, one));
     let lines = saved.iter().flat_map(|text| text.lines());
     let rules = lines.filter(|line| !line.starts_with(['#', ':']));
     rules.map(str::to_owned).collect()

@@ -2,8 +2,10 @@
 
 use std::io::ErrorKind;
 use std::net::Shutdown;
+use std::time::Duration;
 
 use podwall_lab::{Signal, wait_until};
+use socket2::SockRef;
 
 use crate::support::{CART_ONLY, SOON, Scene};
 use crate::talk::{APP, App, Ending, Pair, both, connect, ending};
@@ -12,9 +14,14 @@ use crate::talk::{APP, App, Ending, Pair, both, connect, ending};
 fn ask_to_stop(scene: &Scene, signal: Signal) {
     scene.sidecar().process().signal(signal).unwrap();
     for to in both(&scene.web, APP) {
-        let closed = || {
-            let refused = connect(&scene.cart, to).map_err(|error| error.kind());
-            matches!(refused, Err(ErrorKind::ConnectionRefused))
+        let closed = || match connect(&scene.cart, to) {
+            Err(error) => error.kind() == ErrorKind::ConnectionRefused,
+            Ok(early) => {
+                // Let in before the signal was heard, it shall not be waited for.
+                let reset = Some(Duration::ZERO);
+                SockRef::from(&early).set_linger(reset).unwrap();
+                false
+            }
         };
         assert!(wait_until(SOON, closed), "{to} is open still");
     }
@@ -40,7 +47,10 @@ fn finishes_what_is_open(signal: Signal) {
     for mut pair in pairs {
         pair.greet();
         assert_eq!(scene.sidecar().process().status(), None, "it did not wait");
-        let Pair { mut client, mut app } = pair;
+        let Pair {
+            mut client,
+            mut app,
+        } = pair;
         client.shutdown(Shutdown::Write).unwrap();
         assert_eq!(ending(&mut app), Ending::End);
         drop(app);
@@ -49,8 +59,15 @@ fn finishes_what_is_open(signal: Signal) {
     let said = ends(&scene);
     assert!(said.contains(" 0 were reset"), "{said}");
     let closed = scene.sidecar().log();
-    let closed = closed.iter().filter(|line| line["end"] == "closed" && line["bytes_in"] == 10);
-    assert_eq!(closed.count(), 2, "{}", scene.sidecar().process().output_so_far());
+    let closed = closed
+        .iter()
+        .filter(|line| line["end"] == "closed" && line["bytes_in"] == 10);
+    assert_eq!(
+        closed.count(),
+        2,
+        "{}",
+        scene.sidecar().process().output_so_far()
+    );
 }
 
 #[test]
@@ -69,16 +86,27 @@ fn who_outlasts_the_drain_is_reset_at_both_ends_and_told_as_stopped() {
     let app = App::listen(&scene.web, APP);
     let pairs = both(&scene.web, APP).map(|to| Pair::open(&scene.cart, to, &app));
     scene.sidecar().process().signal(Signal::TERM).unwrap();
-    for Pair { mut client, mut app } in pairs {
+    for Pair {
+        mut client,
+        mut app,
+    } in pairs
+    {
         assert_eq!(ending(&mut client), Ending::Reset);
         assert_eq!(ending(&mut app), Ending::Reset);
     }
     let said = ends(&scene);
-    assert!(said.contains("2 connections were open, 2 were reset"), "{said}");
+    assert!(
+        said.contains("2 connections were open, 2 were reset"),
+        "{said}"
+    );
     let lines = scene.sidecar().log();
     assert_eq!(lines.len(), 2, "{lines:#?}");
     for line in lines {
         let told = (&line["verdict"], &line["end"], &line["bytes_in"]);
-        assert_eq!(told, (&"allow".into(), &"stopped".into(), &5.into()), "{line}");
+        assert_eq!(
+            told,
+            (&"allow".into(), &"stopped".into(), &5.into()),
+            "{line}"
+        );
     }
 }

@@ -166,11 +166,11 @@ fn p22_an_application_under_the_sidecars_uid_is_judged_like_any_other() {
     let ports = "--listen-port 9101 --admin-port 9100 --canary-port 9102";
     let flags: Vec<&str> = ports.split(' ').collect();
     let app = Sidecar::launch(&scene.lab, &scene.web, &podwall(), &flags).unwrap();
-    let uids = [&app, scene.sidecar()].map(|one| status(one.process().pid(), "Uid"));
-    assert_eq!(uids[0], uids[1]);
     let to = both(&scene.web, 9100);
     let node = scene.lab.node();
     assert!(wait_until(SOON, || connect(node, to[0]).is_ok()));
+    let uids = [&app, scene.sidecar()].map(|one| status(one.process().pid(), "Uid"));
+    assert_eq!(uids[0], uids[1]);
     for to in to {
         let mut cart = connect(&scene.cart, to).unwrap();
         assert!(http(&mut cart, "/livez").ends_with("alive\n"));

@@ -1,31 +1,21 @@
 //! P17: running out of descriptors neither stops the door-keeper nor costs open connections.
 
-use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use podwall_lab::{Place, Sidecar, wait_until};
 
-use crate::inside::arrivals;
-use crate::support::{CART_ONLY, SOON, Scene, podwall};
+use crate::inside::{arrivals, wrapped};
+use crate::support::{CART_ONLY, SOON, Scene};
 use crate::talk::{APP, App, Ending, HELLO, both, connect, ending, fate};
 
-/// podwall with so many descriptors: the lab's program is a script that lowers the limit and becomes podwall.
+/// podwall with so many descriptors.
 fn guarded_with_descriptors(limit: usize) -> Scene {
     let mut scene = Scene::bare(CART_ONLY);
-    let [program, script] = ["podwall-itself", "podwall"].map(|name| scene.lab.dir().join(name));
-    fs::copy(podwall(), &program).unwrap();
-    let text = format!(
-        "#!/bin/sh\nulimit -n {limit}\nexec {} \"$@\"\n",
-        program.display()
-    );
-    fs::write(&script, text).unwrap();
-    for file in [&program, &script] {
-        fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let sidecar = Sidecar::start(&scene.lab, &scene.web, &script, &[]);
+    let script = format!("ulimit -n {limit}; exec $PODWALL \"$@\"");
+    let program = wrapped(&scene.lab, &script);
+    let sidecar = Sidecar::start(&scene.lab, &scene.web, &program, &[]);
     scene.sidecar = Some(sidecar.expect("a ready sidecar"));
     scene
 }

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
-use podwall_lab::{Place, Sidecar};
+use podwall_lab::{Lab, Place, Sidecar};
 
-use crate::support::SOON;
+use crate::support::{SOON, podwall};
 
 /// Runs a program in a place, by a line of words; it must succeed. Gives its stdout.
 pub fn run(place: &Place, line: &str) -> String {
@@ -63,4 +64,18 @@ pub fn arrivals(sidecar: &Sidecar, reason: &str) -> f64 {
         .filter(|(one, _)| one.starts_with("podwall_arrivals_total") && one.contains(&wanted))
         .map(|(_, value)| value)
         .sum()
+}
+
+/// A program for the lab that runs podwall by a shell script: `words`, in which `$PODWALL` is podwall itself. To be
+/// made before anything else has run podwall in this lab.
+pub fn wrapped(lab: &Lab, words: &str) -> PathBuf {
+    let [program, script] = ["podwall-itself", "podwall-wrapped"].map(|name| lab.dir().join(name));
+    assert!(!lab.dir().join("podwall").exists(), "podwall has run here");
+    // Copied by a process of its own: what this process has held open for writing cannot be run at once.
+    let copy = lab.node().command("install").args(["-m", "755"]);
+    let copied = copy.arg(podwall()).arg(&program).run(SOON).unwrap();
+    assert!(copied.status.success(), "{}", copied.stderr);
+    let text = format!("#!/bin/sh\nPODWALL={}\n{words}\n", program.display());
+    fs::write(&script, text).unwrap();
+    script
 }
