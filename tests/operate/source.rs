@@ -221,7 +221,7 @@ fn without_a_readable_source_it_starts_closed_and_opens_when_there_is_one() {
     let file = dir.join("p.yaml");
     let draft = dir.join(".p");
     fs::write(&draft, policy("cart")).unwrap();
-    fs::set_permissions(&draft, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&draft, fs::Permissions::from_mode(0o000)).unwrap();
     fs::rename(&draft, &file).unwrap();
     let told = || scene.sidecar().get("/readyz").unwrap().1.contains("p.yaml");
     assert!(
