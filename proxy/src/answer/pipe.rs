@@ -98,6 +98,15 @@ impl Pipe {
     }
 }
 
+/// How many pipes wait to be used again.
+#[cfg(test)]
+pub(super) fn idle() -> usize {
+    POOL.idle
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .len()
+}
+
 const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
 
 fn moved(mut splice: impl FnMut() -> rustix::io::Result<usize>) -> io::Result<usize> {

@@ -18,6 +18,9 @@ use super::direction::{Broken, Direction};
 use crate::farewell::End;
 use crate::sys;
 
+#[cfg(test)]
+mod tests;
+
 /// Two sockets and what is between them.
 #[derive(Debug)]
 pub struct Relay {
@@ -74,7 +77,8 @@ impl Relay {
         self.inward.is_finished() != self.outward.is_finished()
     }
 
-    /// Carries what there is; ready with the way the relay ended. Not to be polled again then.
+    /// Carries what there is; ready with the way the relay ended. Drop it then: the last end of
+    /// stream is told by closing.
     ///
     /// Once one side has closed, silence of the other for `patience` ends it; a timer that finds
     /// bytes have moved starts again, so the silence was between once and twice as long.
