@@ -1,4 +1,4 @@
-//! Rules of others that would take inbound packets before ours see them.
+//! Rules of others that would take inbound packets before ours see them, or change what ours see.
 //!
 //! May enter: parsed dumps. Deliberately absent: programs, judging rules that come after ours.
 //!
@@ -14,7 +14,7 @@ use crate::dump::{Dump, Rule, TableDump};
 use crate::plan::is_ours;
 use crate::wanted::Family;
 
-/// A rule of others ahead of ours that rewrites or takes inbound packets.
+/// A rule of others ahead of ours, or of the relay, that rewrites or takes inbound packets.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ForeignRule {
     /// The back end that holds it.
@@ -45,6 +45,17 @@ impl fmt::Display for ForeignRule {
 /// The targets of table nat that give a packet another destination.
 const REWRITING: &[&str] = &["REDIRECT", "DNAT", "NETMAP"];
 
+/// The targets of nat INPUT that give a packet another source. After our filter rules, but before
+/// the relay asks who came: everybody would look like a pod that is let in, or like the node.
+const DISGUISING: &[&str] = &["SNAT", "NETMAP"];
+
+/// Where to look: table, base chain, targets.
+const PLACES: [(&str, &str, &[&str]); 3] = [
+    ("nat", "PREROUTING", REWRITING),
+    ("nat", "INPUT", DISGUISING),
+    ("mangle", "PREROUTING", &["TPROXY"]),
+];
+
 /// Lists the foreign rules of one dump, in the order of their chains.
 ///
 /// In nat PREROUTING these are the rewriting rules ahead of our jump, or all of them where our
@@ -53,18 +64,19 @@ const REWRITING: &[&str] = &["REDIRECT", "DNAT", "NETMAP"];
 /// rule; both are named.
 pub(crate) fn foreign(backend: Backend, family: Family, dump: &Dump) -> Vec<ForeignRule> {
     let mut found = Vec::new();
-    for (table, targets) in [("nat", REWRITING), ("mangle", &["TPROXY"])] {
+    for (table, base, targets) in PLACES {
         let mut walk = Walk {
             dump: dump.table(table),
             targets,
             seen: BTreeMap::new(),
         };
-        let rules = walk.dump.chain("PREROUTING").unwrap_or_default();
+        let rules = walk.dump.chain(base).unwrap_or_default();
+        // Only nat PREROUTING holds a jump of ours.
         let ours = rules
             .iter()
             .position(|rule| rule.target().is_some_and(is_ours));
         let ahead = rules.get(..ours.unwrap_or(rules.len())).unwrap_or_default();
-        for rule in walk.taking(if table == "nat" { ahead } else { rules }) {
+        for rule in walk.taking(ahead) {
             found.push(ForeignRule {
                 backend,
                 family,

@@ -67,3 +67,20 @@ fn tproxy_always_counts() {
         ],
     );
 }
+
+#[test]
+fn a_new_source_ahead_of_the_relay_counts() {
+    let dump = "*nat\n:PODWALL_REDIRECT - [0:0]\n:HIDE - [0:0]\n\
+                -A PREROUTING ! -i lo -p tcp -j PODWALL_REDIRECT\n-A INPUT -j HIDE\n\
+                -A INPUT -p tcp -j SNAT --to-source 10.0.0.1\n-A INPUT -p tcp -j RETURN\n\
+                -A HIDE -p tcp -j NETMAP --to 10.1.0.0/16\n\
+                -A POSTROUTING -j SNAT --to-source 10.0.0.2\nCOMMIT\n";
+    check(
+        dump,
+        &[
+            "nat: -A INPUT -j HIDE",
+            "nat: -A HIDE -p tcp -j NETMAP --to 10.1.0.0/16",
+            "nat: -A INPUT -p tcp -j SNAT --to-source 10.0.0.1",
+        ],
+    );
+}
