@@ -70,7 +70,7 @@ impl Carrying {
             let again = self.story.judge(flow);
             if !again.decision.is_allow() {
                 self.story.revoked(&again, flow);
-                self.ruling = Box::new(again);
+                *self.ruling = again;
                 return Poll::Ready(End::Revoked);
             }
         }
