@@ -61,7 +61,10 @@ pub fn compile<P: Borrow<Policy>>(
 }
 
 /// Whether `policy` selects `subject`; an unreadable selector selects its whole namespace (P26).
-fn selects(policy: &Policy, subject: &Identity) -> bool {
+///
+/// What does not select a subject has no part in its table.
+#[must_use]
+pub fn selects(policy: &Policy, subject: &Identity) -> bool {
     policy.name.namespace == subject.namespace
         && match &policy.subjects {
             Selector::Broken => true,

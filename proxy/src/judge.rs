@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use podwall_policy::compile::compile;
+use podwall_policy::compile::{compile, selects};
 use podwall_policy::compiled::Table;
 use podwall_policy::decide::decide;
 use podwall_policy::diagnostic::Diagnostic;
@@ -16,7 +16,6 @@ use podwall_policy::explain::{self, Miss};
 use podwall_policy::flow::Flow;
 use podwall_policy::object::ObjectName;
 use podwall_policy::peer::{Identity, MatchingRules, Peer};
-use podwall_policy::selector::{Picks, Selector};
 use podwall_policy::spec::Policy;
 use podwall_policy::verdict::Verdict;
 
@@ -122,9 +121,5 @@ impl Judge {
 /// Never too narrow: what cannot be read may select it.
 #[must_use]
 pub fn concerns(policy: &Policy, subject: &Identity) -> bool {
-    policy.name.namespace == subject.namespace
-        && match &policy.subjects {
-            Selector::Broken => true,
-            readable @ Selector::All(_) => readable.picks(Some(&subject.labels)) != Picks::No,
-        }
+    selects(policy, subject)
 }
