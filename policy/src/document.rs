@@ -123,6 +123,14 @@ const KINDS: [Kind; 3] = [
     },
 ];
 
+/// A list of objects of any kind, as kubectl prints it.
+const LIST: Kind = Kind {
+    name: "List",
+    list: "List",
+    api_version: "v1",
+};
+const ITEMS: &str = "items";
+
 impl Documents {
     fn take(&mut self, object: &Node<'_>, defaults: Defaults) -> Result<(), Fault> {
         if !object.value().is_some_and(Value::is_object) {
@@ -139,28 +147,29 @@ impl Documents {
             defaults.api_version,
             "apiVersion: v1",
         )?;
-        if kind == "List" && version == "v1" {
+        if kind == LIST.name && (version == LIST.api_version || !is_foreign(version)) {
+            check_version(object, version, &LIST)?;
             return self.take_items(object, Defaults::NONE);
         }
         let Some(known) = KINDS
             .iter()
             .find(|known| known.name == kind || known.list == kind)
         else {
+            if let Some(meant) = meant(kind, version) {
+                return Err(Fault::Misspelt {
+                    path: path(&object.child("kind")),
+                    found: node::short(kind),
+                    meant,
+                });
+            }
             self.skip(kind);
             return Ok(());
         };
-        if group(version) != group(known.api_version) {
+        if group(version) != group(known.api_version) && is_foreign(version) {
             self.skip_foreign(object, kind, version, known.api_version);
             return Ok(());
         }
-        if version != known.api_version {
-            return Err(Fault::OtherVersion {
-                path: path(&object.child("apiVersion")),
-                kind: known.name,
-                found: node::short(version),
-                known: known.api_version,
-            });
-        }
+        check_version(object, version, known)?;
         if known.list == kind {
             let defaults = Defaults {
                 api_version: Some(known.api_version),
@@ -172,7 +181,17 @@ impl Documents {
     }
 
     fn take_items(&mut self, list: &Node<'_>, defaults: Defaults) -> Result<(), Fault> {
-        let items = list.child("items");
+        let items = list.child(ITEMS);
+        let fields = list.value().and_then(Value::as_object);
+        let mut strange = fields.into_iter().flat_map(|map| map.keys());
+        let slip = |key: &&String| *key != ITEMS && spelling::nearest(key, &[ITEMS]).is_some();
+        if let Some(key) = strange.find(slip) {
+            return Err(Fault::Misspelt {
+                path: path(&list.child(key)),
+                found: node::short(key),
+                meant: ITEMS,
+            });
+        }
         let mut unheard = Vec::new();
         let Ok(nodes) = items.items(&mut Findings::on(String::new(), &mut unheard)) else {
             return Err(Fault::ItemsNoList {
@@ -281,6 +300,38 @@ fn typed<'a>(
             example,
         }),
     }
+}
+
+/// One of our kinds in another version: passing over it could open a door.
+fn check_version(object: &Node<'_>, version: &str, known: &Kind) -> Result<(), Fault> {
+    if version == known.api_version {
+        return Ok(());
+    }
+    Err(Fault::OtherVersion {
+        path: path(&object.child("apiVersion")),
+        kind: known.name,
+        found: node::short(version),
+        known: known.api_version,
+    })
+}
+
+/// Which of our kinds the unknown word `kind` may have meant: passing over it could open a door.
+fn meant(kind: &str, version: &str) -> Option<&'static str> {
+    if is_foreign(version) {
+        return None;
+    }
+    let words = KINDS.iter().flat_map(|one| [one.name, one.list]);
+    let mut words = words.chain([LIST.name]);
+    let slip = || spelling::nearest(kind, &["NetworkPolicy", "NetworkPolicyList"]);
+    words
+        .find(|word| word.eq_ignore_ascii_case(kind))
+        .or_else(slip)
+}
+
+/// Whether the group is somebody's own; those of Kubernetes have no dot or end in `.k8s.io`.
+fn is_foreign(api_version: &str) -> bool {
+    let group = group(api_version);
+    group.contains('.') && !group.ends_with(".k8s.io")
 }
 
 /// `networking.k8s.io` of `networking.k8s.io/v1`; empty for `v1`.

@@ -81,7 +81,7 @@ pub(super) fn mend(key: &str, known: &[&str]) -> String {
 }
 
 /// The known word that `key` may have meant: at most two letters off, case apart.
-fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(super) fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     // Longer keys are no slip of a known field, the longest of which has 16 letters.
     if key.len() > 32 {
         return None;

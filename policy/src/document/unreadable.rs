@@ -79,6 +79,16 @@ pub enum Fault {
         /// The `apiVersion` that is read.
         known: &'static str,
     },
+    /// A kind or field that may be meant for one of ours. Passing over it could open a door.
+    #[error("{path}: {found:?} is not known; write {meant}")]
+    Misspelt {
+        /// Path inside the document.
+        path: String,
+        /// The word there.
+        found: String,
+        /// The word that is read.
+        meant: &'static str,
+    },
     /// The `items` of a list are no list.
     #[error("{path}: {found} is no list; write the objects as items, each after a hyphen")]
     ItemsNoList {

@@ -110,7 +110,7 @@ fn a_list_that_breaks_off_is_reported() {
 
 #[test]
 fn foreign_words_cannot_upset_a_terminal() {
-    let text = "{apiVersion: \"a/\\e[2J\", kind: NetworkPolicy, metadata: {name: \"b\\nc\"}}\n---\n{apiVersion: v1, kind: \"d\\ne\"}";
+    let text = "{apiVersion: \"a.b/\\e[2J\", kind: NetworkPolicy, metadata: {name: \"b\\nc\"}}\n---\n{apiVersion: v1, kind: \"d\\ne\"}";
     let read = read(text);
     let said = format!("{} {}", read.diagnostics[0], read.skipped.concat());
     assert!(!said.contains(char::is_control), "{said:?}");
@@ -214,6 +214,55 @@ fn bad_input_is_refused_with_place_field_and_mend() {
         );
         assert!(found.starts_with("test.yaml:"), "{found}");
     }
+}
+
+#[test]
+fn what_may_be_meant_for_a_policy_is_not_passed_over() {
+    const REST: &str = "metadata: {name: p, namespace: shop}, spec: {}}";
+    for (head, message) in [
+        (
+            "kind: networkPolicy, apiVersion: networking.k8s.io/v1",
+            "kind: \"networkPolicy\" is not known; write NetworkPolicy",
+        ),
+        (
+            "kind: NetworkPolcy, apiVersion: networking.k8s.io/v1",
+            "kind: \"NetworkPolcy\" is not known; write NetworkPolicy",
+        ),
+        (
+            "kind: NetworkPolicy, apiVersion: extensions/v1beta1",
+            "apiVersion: \"extensions/v1beta1\" is no known version of NetworkPolicy; write networking.k8s.io/v1",
+        ),
+        (
+            "kind: NetworkPolicy, apiVersion: v1",
+            "apiVersion: \"v1\" is no known version of NetworkPolicy; write networking.k8s.io/v1",
+        ),
+        (
+            "kind: list, apiVersion: v1, items: []",
+            "kind: \"list\" is not known; write List",
+        ),
+        (
+            "kind: List, apiVersion: meta.k8s.io/v1, items: []",
+            "apiVersion: \"meta.k8s.io/v1\" is no known version of List; write v1",
+        ),
+        (
+            "kind: List, apiVersion: v1, Items: []",
+            "Items: \"Items\" is not known; write items",
+        ),
+        (
+            "kind: NetworkPolicyList, apiVersion: networking.k8s.io/v1, item: []",
+            "item: \"item\" is not known; write items",
+        ),
+    ] {
+        let found = refused(&format!("{{{head}, {REST}"));
+        assert!(
+            found.ends_with(message),
+            "{head}\nfound  {found}\nwanted {message}"
+        );
+    }
+    let node = read("{kind: Node, apiVersion: v1, metadata: {name: a}}");
+    assert_eq!(node.skipped, ["Node"]);
+    let ingress = read("{kind: Ingress, apiVersion: networking.k8s.io/v1, metadata: {name: a}}");
+    assert_eq!(ingress.skipped, ["Ingress"]);
 }
 
 #[test]
