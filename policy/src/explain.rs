@@ -14,6 +14,7 @@ use crate::decide::decide;
 use crate::flow::Flow;
 use crate::object::ObjectName;
 use crate::peer::Peer;
+use crate::selector::Picks;
 use nearest::Asked;
 
 /// How many policies [`misses`] names at most.
@@ -55,6 +56,8 @@ pub struct Miss {
     pub rule: Option<u32>,
     /// Which clause of the rule failed.
     pub clause: Clause,
+    /// Whether the peer is one of those the rule names.
+    pub peer: Picks,
     /// What was asked and what was there, in words.
     pub detail: String,
 }
@@ -62,9 +65,9 @@ pub struct Miss {
 /// Which clause of a rule failed, from the nearest to the farthest miss.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Clause {
-    /// The peer matches, the port does not.
+    /// The port does not match; the peer does, or it makes no difference who that is.
     Port,
-    /// The peer matches, the port's name is declared by no container of the destination (S56).
+    /// The same, because the port's name is declared by no container of the destination (S56).
     NamedPort,
     /// The address is in an `ipBlock` but one of its exceptions takes it out.
     Except,

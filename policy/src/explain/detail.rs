@@ -10,7 +10,7 @@ use super::nearest::{Asked, Nearest, PeerStep, PortStep, RuleMiss, Who};
 use crate::labels::Labels;
 use crate::object::NAMESPACE_NAME_LABEL;
 use crate::peer::Identity;
-use crate::selector::{Requirement, Selector, Test};
+use crate::selector::{Picks, Requirement, Selector, Test};
 use crate::spec::{PeerSpec, Peers, PortSpec, Ports};
 
 /// How many ports, ranges or labels one detail lists before it says how many more there are.
@@ -29,6 +29,10 @@ pub(super) fn miss(asked: &Asked<'_>, nearest: &Nearest<'_>) -> Miss {
         policy: nearest.policy.name.clone(),
         rule: nearest.rule.as_ref().map(|rule| rule.index),
         clause: nearest.clause(),
+        peer: nearest
+            .rule
+            .as_ref()
+            .map_or(Picks::No, |rule| rule.peer.picks()),
         detail,
     }
 }

@@ -105,19 +105,16 @@ impl<'t> Nearest<'t> {
 impl RuleMiss<'_> {
     /// The failing clause; `None` where nothing failed.
     fn clause(&self) -> Option<Clause> {
-        match (self.peer.clause(), self.port) {
-            (Some(clause), _) => Some(clause),
-            (None, PortStep::Matches) => None,
-            (None, PortStep::Differs) => Some(Clause::Port),
-            (None, PortStep::Undeclared) => Some(Clause::NamedPort),
-            (None, PortStep::Unresolved) => Some(Clause::PeerUnknown),
-            (None, PortStep::Unreadable) => Some(Clause::Unreadable),
+        match (self.peer.picks(), self.port.picks()) {
+            // Whoever the peer is, the port keeps it out.
+            (Picks::Unknown, Picks::No) => self.port.clause(),
+            _ => self.peer.clause().or(self.port.clause()),
         }
     }
 
     fn distance(&self, clause: Clause) -> Distance {
         let certain = self.peer.picks().and(self.port.picks()) != Picks::Unknown;
-        (certain, clause, self.port, self.peer.fails_twice())
+        (certain, clause, self.port, self.peer.is_far())
     }
 }
 
@@ -138,7 +135,7 @@ impl PeerStep<'_> {
         })
     }
 
-    fn picks(&self) -> Picks {
+    pub(super) fn picks(&self) -> Picks {
         match self {
             Self::Matches => Picks::Yes,
             Self::Unheard | Self::NamespaceUnknown(_) | Self::AddressUnknown => Picks::Unknown,
@@ -148,19 +145,30 @@ impl PeerStep<'_> {
 
     fn distance(&self) -> (bool, Option<Clause>, bool) {
         let certainly_not = self.picks() == Picks::No;
-        (certainly_not, self.clause(), self.fails_twice())
+        (certainly_not, self.clause(), self.is_far())
     }
 
-    /// Namespace and pod labels both fail.
-    fn fails_twice(&self) -> bool {
-        matches!(
+    /// Namespace and pod labels both fail, or it is not known whether any of it holds.
+    fn is_far(&self) -> bool {
+        let fails_twice = matches!(
             self,
             Self::NamespaceLabels { pods: Some(_), .. } | Self::OtherNamespace { pods: Some(_) }
-        )
+        );
+        fails_twice || self.picks() == Picks::Unknown
     }
 }
 
 impl PortStep {
+    fn clause(self) -> Option<Clause> {
+        match self {
+            Self::Matches => None,
+            Self::Differs => Some(Clause::Port),
+            Self::Undeclared => Some(Clause::NamedPort),
+            Self::Unresolved => Some(Clause::PeerUnknown),
+            Self::Unreadable => Some(Clause::Unreadable),
+        }
+    }
+
     fn picks(self) -> Picks {
         match self {
             Self::Matches => Picks::Yes,

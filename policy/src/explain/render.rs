@@ -8,6 +8,7 @@ use std::fmt;
 use super::{Clause, Miss};
 use crate::compiled::Table;
 use crate::flow::{Direction, Protocol};
+use crate::selector::Picks;
 use crate::verdict::{AllowReason, DenyReason, Verdict};
 
 /// How many isolating policies one line names before it says how many more there are.
@@ -90,8 +91,8 @@ impl fmt::Display for Side<'_> {
             if let Some(rule) = miss.rule {
                 write!(out, " rule {rule}")?;
             }
-            let matches = match miss.clause {
-                Clause::Port | Clause::NamedPort => "the peer matches; ",
+            let matches = match (miss.clause, miss.peer) {
+                (Clause::Port | Clause::NamedPort, Picks::Yes) => "the peer matches; ",
                 _ => "",
             };
             writeln!(out, ": {matches}{}", miss.detail)?;

@@ -116,16 +116,16 @@ fn clause_is_true(asked: Asked<'_>, miss: &Miss) -> Result<(), String> {
     let peers = reference::peers_match(policy, rule, asked.flow, asked.other);
     let ports = reference::ports_match(rule, asked.subject, asked.flow, asked.other);
     let holds = match miss.clause {
-        Clause::Port | Clause::NamedPort => peers == Picks::Yes && ports == Picks::No,
+        Clause::Port | Clause::NamedPort => peers != Picks::No && ports == Picks::No,
         Clause::PeerUnknown | Clause::NamespaceUnknown | Clause::AddressUnknown => {
-            peers == Picks::Unknown || ports == Picks::Unknown
+            peers.and(ports) == Picks::Unknown
         }
         Clause::PodLabels
         | Clause::NamespaceLabels
         | Clause::OtherNamespace
         | Clause::IpBlock
         | Clause::NotAPod
-        | Clause::Except => peers != Picks::Yes,
+        | Clause::Except => peers == Picks::No,
         Clause::Unreadable => peers == Picks::No || ports == Picks::No,
         Clause::NoRules => false,
     };

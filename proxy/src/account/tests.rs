@@ -9,6 +9,7 @@ use std::time::UNIX_EPOCH;
 use expect_test::expect;
 use podwall_policy::explain::Clause;
 use podwall_policy::object::ObjectName;
+use podwall_policy::selector::Picks;
 use podwall_policy::verdict::{AllowReason, DenyReason};
 use serde_json::Value;
 
@@ -80,6 +81,7 @@ fn miss() -> Miss {
         policy: ObjectName::new("shop", "allow-cart"),
         rule: Some(0),
         clause: Clause::Port,
+        peer: Picks::Yes,
         detail: "81 is not \"80\"\n".to_owned(),
     }
 }

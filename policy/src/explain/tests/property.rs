@@ -112,10 +112,13 @@ fn clause_is_true(
     let rule = &rules[index as usize];
     let peer = reference::peers_match(policy, rule, flow, other);
     let port = reference::ports_match(rule, &subject(), flow, other);
+    prop_assert_eq!(miss.peer, peer);
     match miss.clause {
-        Clause::Port | Clause::NamedPort => prop_assert_eq!((peer, port), (Picks::Yes, Picks::No)),
+        Clause::Port | Clause::NamedPort => {
+            prop_assert!(peer != Picks::No && port == Picks::No, "{:?}", miss);
+        }
         clause if UNKNOWN.contains(&clause) => {
-            prop_assert!(peer == Picks::Unknown || port == Picks::Unknown);
+            prop_assert_eq!(peer.and(port), Picks::Unknown);
         }
         Clause::Unreadable => prop_assert!(peer == Picks::No || port == Picks::No),
         _ => prop_assert_eq!(peer, Picks::No),

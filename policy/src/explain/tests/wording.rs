@@ -289,7 +289,7 @@ fn the_unknown_and_the_stranger() {
                 Who::Unknown,
                 "10.0.0.5",
                 "81/TCP",
-                "peer_unknown: no pod is known by 10.0.0.5; port 81/TCP is not 80/TCP",
+                "port: no pod is known by 10.0.0.5; port 81/TCP is not 80/TCP",
             ),
             (
                 Who::Outside,
