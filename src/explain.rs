@@ -65,6 +65,10 @@ pub fn run(args: &Args) -> Outcome {
         args.port,
         &args.node_address,
     )?;
+    if let Some((address, is_allowed)) = asked.otherwise {
+        let word = if is_allowed { "allow" } else { "deny" };
+        eprintln!("over the other address family the verdict is {word}; ask with --from {address}");
+    }
     let mut out = std::io::stdout().lock();
     match args.output {
         Output::Json => serde_json::to_writer(&mut out, &Answer::of(&asked))

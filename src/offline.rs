@@ -106,6 +106,11 @@ pub fn running_pod<'c>(
     name: &ObjectName,
     flag: &str,
 ) -> Result<&'c Pod, Failure> {
+    if cluster.broken_pods().any(|one| one == name) {
+        return Err(Failure::input(format_args!(
+            "{flag} {name}: the pod cannot be read; mend what is reported of it above"
+        )));
+    }
     let Some(pod) = cluster.pod(name) else {
         return Err(Failure::input(format_args!(
             "{flag} {name}: no such pod in the manifests; is its file among the -f, and the namespace right?"
@@ -142,6 +147,19 @@ pub fn addresses(source: &Pod, destination: &Pod) -> (Option<IpAddr>, Option<IpA
         None if source.addresses.is_empty() => (None, destination.addresses.first().copied()),
         None => (None, None),
     }
+}
+
+/// The same over the family that [`addresses`] leaves out, where both sides have that too.
+pub fn other_addresses(source: &Pod, destination: &Pod) -> Option<(IpAddr, IpAddr)> {
+    let (first, _) = addresses(source, destination);
+    let v6 = first?.is_ipv4();
+    let of_family = |pod: &Pod| {
+        pod.addresses
+            .iter()
+            .copied()
+            .find(|one| one.is_ipv6() == v6)
+    };
+    of_family(source).zip(of_family(destination))
 }
 
 /// What podwall enforces of the two directions today.

@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+#[path = "cli/unusual.rs"]
+mod unusual;
+
 /// Two namespaces, of which only one has labels; four pods; one policy each way.
 const CLUSTER: &str = include_str!("cli/cluster.yaml");
 

@@ -115,13 +115,21 @@ impl Cluster {
         Identity::of(pod, self.namespace_labels(&pod.name.namespace).cloned())
     }
 
-    /// The pod that owns `address`: of several the newest (S72). Any spelling of the address will do.
+    /// The pod that owns `address`: the only one that claims it, or the one that certainly started
+    /// after all others (S72). `None` where nobody does, or where that is contested (S77). Any
+    /// spelling of the address will do.
     #[must_use]
     pub fn owner(&self, address: IpAddr) -> Option<&Pod> {
-        self.owners(address).next()
+        let mut owners = self.owners(address);
+        let newest = owners.next()?;
+        let is_older = |other: &Pod| {
+            let started = other.started;
+            started.is_some() && started < newest.started
+        };
+        owners.all(is_older).then_some(newest)
     }
 
-    /// The living pods of `address`, newest first; hostNetwork pods are never among them (S67), nor
+    /// The living pods that claim `address`, newest first; hostNetwork pods are never among them (S67), nor
     /// are finished ones (S70).
     pub fn owners(&self, address: IpAddr) -> impl Iterator<Item = &Pod> {
         let names = self.owners.get(&address.to_canonical());

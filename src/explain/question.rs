@@ -8,11 +8,12 @@ use std::sync::Arc;
 use podwall_policy::cluster::Cluster;
 use podwall_policy::compiled::Table;
 use podwall_policy::decide::decide;
+use podwall_policy::diagnostic::Diagnostic;
 use podwall_policy::explain::render::{Explanation, Side};
 use podwall_policy::explain::{Miss, misses};
 use podwall_policy::flow::{Direction, Flow};
 use podwall_policy::object::Pod;
-use podwall_policy::peer::Peer;
+use podwall_policy::peer::{Identity, Peer};
 use podwall_policy::verdict::Verdict;
 
 use crate::failure::Failure;
@@ -32,6 +33,8 @@ pub struct Asked {
     pub ingress: Judged,
     /// What the source's policies say; `None` where the source is no pod.
     pub egress: Option<Judged>,
+    /// The source's address of the other family and the verdict there, where that differs.
+    pub otherwise: Option<(IpAddr, bool)>,
 }
 
 /// One side's verdict and what it was made of.
@@ -61,14 +64,19 @@ impl Asked {
         let to = destination(cluster, to)?;
         let mut node_addresses = to.host_addresses.clone();
         node_addresses.extend(nodes.iter().map(IpAddr::to_canonical));
-        let from = source(cluster, from)?;
+        let from = source(cluster, from, to, &node_addresses)?;
+        let mut otherwise = None;
         let (ingress, egress) = match &from {
             Source::Outside(address) => (
                 from_outside(cluster, *address, to, port, &node_addresses)?,
                 None,
             ),
             Source::Pod(pod, given) => {
-                let (ingress, egress) = from_pod(cluster, pod, *given, to, port)?;
+                let pair = Pair::of(cluster, pod, to, port, &node_addresses);
+                pair.report();
+                let (ingress, egress) = pair.judge(ends(pod, *given, to)?);
+                let is_allow = ingress.verdict.is_allow() && egress.verdict.is_allow();
+                otherwise = given.is_none().then(|| pair.otherwise(is_allow)).flatten();
                 (ingress, Some(egress))
             }
         };
@@ -82,6 +90,7 @@ impl Asked {
             node_addresses,
             ingress,
             egress,
+            otherwise,
         })
     }
 
@@ -139,13 +148,14 @@ enum Source<'c> {
     Outside(IpAddr),
 }
 
-fn source<'c>(cluster: &'c Cluster, text: &str) -> Result<Source<'c>, Failure> {
+fn source<'c>(
+    cluster: &'c Cluster,
+    text: &str,
+    to: &Pod,
+    nodes: &[IpAddr],
+) -> Result<Source<'c>, Failure> {
     if let Ok(address) = text.parse::<IpAddr>() {
-        let address = address.to_canonical();
-        return Ok(match cluster.owner(address) {
-            Some(pod) => Source::Pod(pod, Some(address)),
-            None => Source::Outside(address),
-        });
+        return by_address(cluster, address.to_canonical(), nodes);
     }
     let name = offline::pod_name(text).map_err(|fault| {
         Failure::input(format_args!(
@@ -154,16 +164,37 @@ fn source<'c>(cluster: &'c Cluster, text: &str) -> Result<Source<'c>, Failure> {
     })?;
     let pod = offline::running_pod(cluster, &name, "--from")?;
     // A hostNetwork pod speaks with its node's address and is no peer of its own (S67).
-    match (
-        pod.host_network,
-        pod.addresses.first().or(pod.host_addresses.first()),
-    ) {
+    let all = || pod.addresses.iter().chain(&pod.host_addresses);
+    let mut reaching = all().filter(|address| check_family(**address, to).is_ok());
+    match (pod.host_network, reaching.next().or(all().next())) {
         (false, _) => Ok(Source::Pod(pod, None)),
         (true, Some(address)) => Ok(Source::Outside(*address)),
         (true, None) => Err(Failure::input(format_args!(
             "--from {name}: a hostNetwork pod is known by its node's address only, and it has none in \
              the manifests; give that address"
         ))),
+    }
+}
+
+fn by_address<'c>(
+    cluster: &'c Cluster,
+    address: IpAddr,
+    nodes: &[IpAddr],
+) -> Result<Source<'c>, Failure> {
+    let claims: Vec<&Pod> = cluster.owners(address).collect();
+    match (cluster.owner(address), &claims[..]) {
+        (Some(pod), _) => Ok(Source::Pod(pod, Some(address))),
+        // The node is let in whoever else claims its address.
+        (None, []) => Ok(Source::Outside(address)),
+        (None, _) if nodes.contains(&address) => Ok(Source::Outside(address)),
+        (None, claims) => {
+            let names: Vec<String> = claims.iter().map(|pod| pod.name.to_string()).collect();
+            Err(Failure::input(format_args!(
+                "--from {address}: {} claim this address and none is certainly the newest \
+                 (status.startTime), so the sidecar takes it for nobody's (S77); name one of the pods",
+                names.join(" and ")
+            )))
+        }
     }
 }
 
@@ -198,41 +229,97 @@ fn from_outside(
     );
     let peer = if nodes.contains(&address) {
         Peer::Node
+    } else if cluster.broken_pods().len() > 0 {
+        // It may be the address of a pod that cannot be read.
+        Peer::Unknown
     } else {
         Peer::Outside
     };
     Ok(Judged::new(table, &flow, peer))
 }
 
-/// The destination's ingress and the source's egress, each asked of its own table.
-fn from_pod(
-    cluster: &Cluster,
-    from: &Pod,
-    given: Option<IpAddr>,
-    to: &Pod,
+/// The addresses of both ends; `given` is the source's, if it was asked for by that.
+fn ends(from: &Pod, given: Option<IpAddr>, to: &Pod) -> Result<Ends, Failure> {
+    let Some(address) = given else {
+        return Ok(offline::addresses(from, to));
+    };
+    check_family(address, to)?;
+    let mut addresses = to.addresses.iter().copied();
+    let same = addresses.find(|one| one.is_ipv4() == address.is_ipv4());
+    Ok((Some(address), same))
+}
+
+/// The source's and the destination's address.
+type Ends = (Option<IpAddr>, Option<IpAddr>);
+
+/// Two pods, each with its table, asked over any of their addresses.
+struct Pair<'c> {
+    from: &'c Pod,
+    to: &'c Pod,
     port: Port,
-) -> Result<(Judged, Judged), Failure> {
-    let (from_address, to_address) = match given {
-        Some(address) => {
-            check_family(address, to)?;
-            let same = to
-                .addresses
-                .iter()
-                .find(|one| one.is_ipv4() == address.is_ipv4());
-            (Some(address), same.copied())
+    nodes: &'c [IpAddr],
+    identities: [Arc<Identity>; 2],
+    tables: [(Arc<Table>, Vec<Diagnostic>); 2],
+}
+
+impl<'c> Pair<'c> {
+    fn of(cluster: &Cluster, from: &'c Pod, to: &'c Pod, port: Port, nodes: &'c [IpAddr]) -> Self {
+        let identities = [from, to].map(|pod| Arc::new(cluster.identity(pod)));
+        let tables = [&identities[0], &identities[1]];
+        Self {
+            from,
+            to,
+            port,
+            nodes,
+            tables: tables.map(|identity| offline::table_for(cluster, identity)),
+            identities,
         }
-        None => offline::addresses(from, to),
-    };
-    let own = from.name == to.name;
-    let ask = |subject: &Pod, peer: &Pod, direction, address| {
-        let (table, diagnostics) = offline::table_for(cluster, &cluster.identity(subject));
-        offline::report(&diagnostics);
-        let row = table.matching(&Arc::new(cluster.identity(peer)));
-        let flow = Flow::with_peer_address(direction, port.protocol, port.number, address);
-        Judged::new(table, &flow, if own { Peer::Own } else { Peer::Pod(&row) })
-    };
-    let ingress = ask(to, from, Direction::Ingress, from_address);
-    Ok((ingress, ask(from, to, Direction::Egress, to_address)))
+    }
+
+    fn report(&self) {
+        let [from, to] = &self.tables;
+        offline::report(&to.1);
+        if self.from.name != self.to.name {
+            offline::report(&from.1);
+        }
+    }
+
+    /// The destination's ingress and the source's egress, each asked of its own table.
+    fn judge(&self, (from_address, to_address): Ends) -> (Judged, Judged) {
+        let [from, to] = &self.identities;
+        let is_node = from_address.is_some_and(|address| self.nodes.contains(&address));
+        let [outward, inward] = &self.tables;
+        let ingress = self.ask(&inward.0, from, Direction::Ingress, from_address, is_node);
+        let egress = self.ask(&outward.0, to, Direction::Egress, to_address, false);
+        (ingress, egress)
+    }
+
+    fn ask(
+        &self,
+        table: &Arc<Table>,
+        peer: &Arc<Identity>,
+        direction: Direction,
+        address: Option<IpAddr>,
+        is_node: bool,
+    ) -> Judged {
+        let row = table.matching(peer);
+        let flow =
+            Flow::with_peer_address(direction, self.port.protocol, self.port.number, address);
+        let peer = match (self.from.name == self.to.name, is_node) {
+            (true, _) => Peer::Own,
+            (false, true) => Peer::Node,
+            (false, false) => Peer::Pod(&row),
+        };
+        Judged::new(Arc::clone(table), &flow, peer)
+    }
+
+    /// The source's address of the other family and the verdict there, where it is not `is_allow`.
+    fn otherwise(&self, is_allow: bool) -> Option<(IpAddr, bool)> {
+        let (from, to) = offline::other_addresses(self.from, self.to)?;
+        let (ingress, egress) = self.judge((Some(from), Some(to)));
+        let other = ingress.verdict.is_allow() && egress.verdict.is_allow();
+        (other != is_allow).then_some((from, other))
+    }
 }
 
 /// No packet goes from one address family to the other.

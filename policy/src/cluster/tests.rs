@@ -19,14 +19,14 @@ fn owners(manifests: &[&str], address: &str) -> Vec<String> {
         .owners(address)
         .map(|pod| pod.name.to_string())
         .collect();
-    assert_eq!(
-        cluster
-            .owner(address)
-            .map(|pod| pod.name.to_string())
-            .as_ref(),
-        all.first()
-    );
     all
+}
+
+#[track_caller]
+fn owner(manifests: &[&str], address: &str) -> Option<String> {
+    let (cluster, _) = assemble(manifests).expect("no conflict");
+    let owner = cluster.owner(address.parse().expect("an address"));
+    owner.map(|pod| pod.name.to_string())
 }
 
 const SHOP: &str = "{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {team: a}}}";
@@ -174,6 +174,26 @@ fn s72_of_several_owners_the_newest_comes_first() {
         ["shop/b", "shop/a", "shop/c"]
     );
     assert_eq!(owners(&manifests, "10.0.0.2"), Vec::<String>::new());
+    assert_eq!(owner(&[&old, &new], "10.0.0.1").as_deref(), Some("shop/b"));
+    assert_eq!(owner(&[&unknown], "fd00::1").as_deref(), Some("shop/c"));
+    assert_eq!(owner(&manifests, "10.0.0.2"), None);
+}
+
+#[test]
+fn s77_an_address_belongs_to_nobody_where_no_owner_is_certainly_the_newest() {
+    let old = pod("a", "startTime: '2026-01-01T00:00:00Z'", "");
+    let new = pod("b", "startTime: '2026-01-02T00:00:00Z'", "");
+    let same = pod("c", "startTime: '2026-01-02T00:00:00Z'", "");
+    let (unknown, other) = (pod("d", "", ""), pod("e", "", ""));
+    for claims in [
+        &[&old, &new, &same][..],
+        &[&new, &unknown],
+        &[&unknown, &other],
+    ] {
+        let manifests: Vec<&str> = claims.iter().map(|one| one.as_str()).collect();
+        assert_eq!(owner(&manifests, "10.0.0.1"), None, "{manifests:?}");
+        assert_eq!(owners(&manifests, "10.0.0.1").len(), claims.len());
+    }
 }
 
 #[test]

@@ -116,7 +116,11 @@ impl World {
             End::Unknown(address) => (Who::Unknown, Some(address)),
             End::Outside(address) => (Who::Outside, Some(address)),
             End::Address(address) => (
-                self.cluster.owner(address).map_or(Who::Outside, Who::Pod),
+                match self.cluster.owner(address) {
+                    Some(pod) => Who::Pod(pod),
+                    None if self.cluster.owners(address).next().is_some() => Who::Unknown,
+                    None => Who::Outside,
+                },
                 Some(address),
             ),
             End::Pod(name, address) => {
