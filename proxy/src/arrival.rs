@@ -1,12 +1,9 @@
-//! Shared noun: one new connection, as an intercept room hands it over.
+//! Shared nouns: where an arrival came from, what it asked for, and through which data path.
 //!
 //! Deliberately absent: who the source is and whether it may enter.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
-
-use podwall_policy::flow::Protocol;
 
 /// Where the packet says it came from.
 ///
@@ -76,26 +73,4 @@ impl Mode {
             Self::Redirect => "redirect",
         }
     }
-}
-
-/// What an arrival leaves with us, so that it can be answered.
-#[derive(Debug)]
-pub enum Ticket {
-    /// An accepted TCP connection.
-    Stream(tokio::net::TcpStream),
-}
-
-/// One new connection.
-#[derive(Debug)]
-pub struct Arrival {
-    /// Who sent it, by address.
-    pub source: SourceAddr,
-    /// What it was sent to.
-    pub destination: OriginalDst,
-    /// The transport protocol.
-    pub protocol: Protocol,
-    /// When it was accepted.
-    pub at: Instant,
-    /// How to answer it.
-    pub ticket: Ticket,
 }
