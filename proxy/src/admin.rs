@@ -35,6 +35,10 @@ mod tests;
 /// The most admin connections at a time; further ones wait in the kernel's queue.
 pub const MAX_CONNECTIONS: usize = 64;
 
+/// How many of them may come through the relay; further ones are closed. The rest is the node's, so
+/// that no caller who is let in, slow or many, keeps its probes waiting.
+pub const MAX_RELAYED: usize = 32;
+
 /// How long a client may take for its request's head.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -120,8 +124,12 @@ impl Admin {
     }
 
     async fn ready(&self) -> Response<Full<Bytes>> {
-        let faults = self.canary.ask().await;
+        let mut faults = self.canary.ask().await;
         let draining = self.draining.load(Ordering::Relaxed);
+        if draining {
+            // The relay is closed on purpose; the rules are not at fault.
+            faults.clear();
+        }
         let report = ready::report(&self.world.status(), &faults, draining, Instant::now());
         let status = if report.ready {
             StatusCode::OK
@@ -198,23 +206,36 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until the task is dropped or aborted; connections end with it or soon after.
 pub async fn serve(listener: TcpListener, admin: Arc<Admin>) -> Infallible {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let relayed = Arc::new(Semaphore::new(MAX_RELAYED));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             // INVARIANT: nobody closes the semaphore.
             return std::future::pending().await;
         };
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
+                let share =
+                    is_relayed(&stream, peer).then(|| Arc::clone(&relayed).try_acquire_owned());
+                let Ok(share) = share.transpose() else {
+                    continue;
+                };
                 let admin = Arc::clone(&admin);
                 tokio::spawn(async move {
                     // A client that is slow or leaves is its own affair.
                     let _ = tokio::time::timeout(CONNECTION_TIMEOUT, one(stream, &admin)).await;
-                    drop(place);
+                    drop((share, place));
                 });
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
+}
+
+/// Whether a connection came through the relay, which connects from the very address it connects to.
+/// So does somebody inside the pod who does not use loopback.
+fn is_relayed(stream: &TcpStream, peer: SocketAddr) -> bool {
+    let own = stream.local_addr().map(|own| own.ip());
+    !peer.ip().to_canonical().is_loopback() && own.is_ok_and(|own| own == peer.ip())
 }
 
 /// One request.

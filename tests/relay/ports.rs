@@ -1,9 +1,11 @@
 //! P35: podwall's own port for probes and scrapes is no hole in the policy.
 
 use podwall_lab::{CurlResult, Place};
+use podwall_proxy::admin::{HEAD_TIMEOUT, MAX_CONNECTIONS};
 use podwall_proxy::config::ADMIN_PORT;
 
 use crate::support::{CART_ONLY, SOON, Scene};
+use crate::talk::{both, connect};
 
 const PORT_80_ONLY: &str = "apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -60,4 +62,19 @@ fn p35_the_admin_port_is_judged_like_the_applications_and_open_to_the_node() {
     let line = scene.line(skip, &scene.cart, ADMIN_PORT);
     assert_eq!(line["nearest_miss"]["clause"], "port", "{line}");
     answers(&scene, scene.lab.node());
+}
+
+/// A pod that is let in opens more connections than are served and says nothing: the kubelet is still answered.
+#[test]
+fn p35_callers_who_are_let_in_do_not_keep_the_nodes_probes_waiting() {
+    let scene = Scene::guarded(CART_ONLY);
+    let admin = both(&scene.web, ADMIN_PORT);
+    let silent = (0..2 * MAX_CONNECTIONS).map(|at| connect(&scene.cart, admin[at % 2]).unwrap());
+    let silent: Vec<_> = silent.collect();
+    for host in [scene.web.v4().to_string(), format!("[{}]", scene.web.v6())] {
+        let url = format!("http://{host}:{ADMIN_PORT}/livez");
+        let answer = scene.lab.node().curl(&url, HEAD_TIMEOUT / 2);
+        assert_eq!(answer.body, "alive\n", "{answer:?}");
+    }
+    drop(silent);
 }

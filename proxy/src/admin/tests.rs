@@ -61,9 +61,11 @@ async fn not_ready_before_the_source_is_synced() {
     let answer = get(address, "/readyz").await;
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     assert!(answer.contains("\n- not_synced: "), "{answer}");
+    assert!(answer.contains("\n- canary "), "{answer}");
     admin.drain();
     let answer = get(address, "/readyz").await;
     assert!(answer.contains("\n- stopping: "), "{answer}");
+    assert!(!answer.contains("\n- canary "), "{answer}");
 }
 
 #[tokio::test]

@@ -204,6 +204,7 @@ fn every_bound_is_documented_as_it_is() {
         ("FLUSH_PATIENCE", time(run::FLUSH_PATIENCE)),
         ("LOG_QUEUE", account::LOG_QUEUE.to_string()),
         ("admin::MAX_CONNECTIONS", admin::MAX_CONNECTIONS.to_string()),
+        ("admin::MAX_RELAYED", admin::MAX_RELAYED.to_string()),
         ("admin::HEAD_TIMEOUT", time(admin::HEAD_TIMEOUT)),
         ("admin::CONNECTION_TIMEOUT", time(admin::CONNECTION_TIMEOUT)),
         ("admin::MAX_HEAD", admin::MAX_HEAD.to_string()),
