@@ -2,9 +2,10 @@
 //!
 //! May enter: parsed dumps. Deliberately absent: programs, judging rules that come after ours.
 //!
-//! Rules that `nft` made in tables of its own do not show in the save programs, so they are not
-//! seen here. They cannot open the pod: our filter rules accept only what our own redirect, or
-//! one to the relay's port, has turned.
+//! Limit: rules that `nft` made in tables of its own do not show in the save programs, so they are
+//! not seen here. They cannot send anybody past the relay: our filter rules accept only what our own
+//! redirect, or one to the relay's port, has turned. One that gives arrivals another source does
+//! deceive the relay about who came.
 
 use std::collections::BTreeMap;
 use std::fmt;
