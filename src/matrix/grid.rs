@@ -31,11 +31,11 @@ struct Kind {
     members: Vec<usize>,
 }
 
-/// What one kind's table says of flows with the members of another kind.
+/// What a pod's table says of its flows with all others.
 struct Strip {
-    /// (from, to, port) of flows into the kind, and whether its ingress admits them.
+    /// The cells of flows into the pod, and whether its ingress admits them.
     ingress: Vec<(usize, bool)>,
-    /// The same for flows out of the kind.
+    /// The same for flows out of it.
     egress: Vec<(usize, bool)>,
 }
 
@@ -55,7 +55,7 @@ impl Grid {
         };
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let next = std::sync::atomic::AtomicUsize::new(0);
-        let (send, strips) = std::sync::mpsc::sync_channel::<Strip>(workers);
+        let (send, done) = std::sync::mpsc::sync_channel::<Strip>(workers);
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 let (send, next, kinds) = (send.clone(), &next, &kinds);
@@ -63,14 +63,14 @@ impl Grid {
                     while let Some(kind) =
                         kinds.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
                     {
-                        if send.send(strip(kind, kinds, pods, ports)).is_err() {
+                        if strips(kind, kinds, pods, ports).any(|strip| send.send(strip).is_err()) {
                             return;
                         }
                     }
                 });
             }
             drop(send);
-            for strip in strips {
+            for strip in done {
                 strip
                     .ingress
                     .into_iter()
@@ -106,14 +106,23 @@ fn kinds(cluster: &Cluster, pods: &[&Pod]) -> Vec<Kind> {
         .collect()
 }
 
-fn strip(kind: &Kind, kinds: &[Kind], pods: &[&Pod], ports: &[Port]) -> Strip {
-    let mut strip = Strip {
-        ingress: Vec::new(),
-        egress: Vec::new(),
-    };
-    for other in kinds {
-        let row = kind.table.matching(&other.identity);
-        for &subject in &kind.members {
+/// What `kind` says of flows with everybody, one strip for each of its members.
+fn strips<'k>(
+    kind: &'k Kind,
+    kinds: &'k [Kind],
+    pods: &'k [&Pod],
+    ports: &'k [Port],
+) -> impl Iterator<Item = Strip> + 'k {
+    let rows: Vec<MatchingRules> = kinds
+        .iter()
+        .map(|other| kind.table.matching(&other.identity))
+        .collect();
+    kind.members.iter().map(move |&subject| {
+        let mut strip = Strip {
+            ingress: Vec::new(),
+            egress: Vec::new(),
+        };
+        for (other, row) in kinds.iter().zip(&rows) {
             for &peer in other.members.iter().filter(|peer| **peer != subject) {
                 let (from, _) = offline::addresses(pods[peer], pods[subject]);
                 let cell = (peer * pods.len() + subject) * ports.len();
@@ -121,7 +130,7 @@ fn strip(kind: &Kind, kinds: &[Kind], pods: &[&Pod], ports: &[Port]) -> Strip {
                     &mut strip.ingress,
                     cell,
                     kind,
-                    &row,
+                    row,
                     Direction::Ingress,
                     from,
                     ports,
@@ -132,15 +141,15 @@ fn strip(kind: &Kind, kinds: &[Kind], pods: &[&Pod], ports: &[Port]) -> Strip {
                     &mut strip.egress,
                     cell,
                     kind,
-                    &row,
+                    row,
                     Direction::Egress,
                     to,
                     ports,
                 );
             }
         }
-    }
-    strip
+        strip
+    })
 }
 
 fn ask(
