@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout)]
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -12,7 +12,7 @@ use podwall_lab::wait_until;
 
 use super::cut::Stage;
 use crate::support::{CART_ONLY, SOON};
-use crate::talk::{APP, App, Ending, both, ending};
+use crate::talk::{APP, App, Ending, both, connect, ending};
 
 /// How often the policy opens and closes.
 const ROUNDS: usize = 100;
@@ -57,6 +57,46 @@ fn p29_no_connection_slips_through_between_registration_and_judgement() {
     let (revoked, denied) = (ends("revoked"), ends("denied"));
     println!("race: {denied} were denied, {revoked} let in and cut");
     assert!(revoked >= ROUNDS && denied >= ROUNDS, "too few for a proof");
+}
+
+/// The other window: let in, but the application has not accepted yet. Nothing was carried, so it is a denial.
+#[test]
+fn p29_a_verdict_that_turns_before_the_application_has_accepted_is_a_denial() {
+    let mut stage = Stage::set(CART_ONLY);
+    let (full, port) = (APP + 2, APP + 3);
+    let _slow = App::with_backlog(stage.scene.web.place(), full, 0);
+    let _one = connect(&stage.scene.web, (Ipv4Addr::LOCALHOST, full).into()).unwrap();
+    let decided = |stage: &Stage| {
+        let count = stage
+            .scene
+            .sidecar()
+            .metric("podwall_decision_seconds_count");
+        count.unwrap().unwrap()
+    };
+    let before = decided(&stage);
+    let skip = stage.scene.sidecar().log().len();
+    let cart = stage.scene.cart.clone();
+    let mut client = connect(&cart, (stage.scene.web.v4(), full).into()).unwrap();
+    let judged = || decided(&stage) > before;
+    assert!(wait_until(SOON, judged), "not judged");
+    // Whoever comes later, to an application that accepts, gets through: so this one waits for its own.
+    let quick = App::listen(stage.scene.web.place(), port);
+    let later = connect(&cart, (stage.scene.web.v4(), port).into()).unwrap();
+    drop((quick.accept(), later));
+    let lab = &mut stage.scene.lab;
+    lab.relabel("shop", "cart", &[("app", "other")]).unwrap();
+    assert_eq!(ending(&mut client), Ending::Reset);
+    let own = |line: &serde_json::Value| line["destination_port"] == full;
+    let line = stage.scene.sidecar().wait_log(skip, own, SOON).unwrap();
+    assert_eq!(
+        (&line["kind"], &line["reason"], &line["end"]),
+        (
+            &"connection".into(),
+            &"no_rule_admits".into(),
+            &"denied".into()
+        ),
+        "{line}"
+    );
 }
 
 /// Opens and closes while clients knock; gives the connections that they have kept to the end.

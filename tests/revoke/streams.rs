@@ -23,11 +23,14 @@ fn relabel(stage: &mut Stage) -> Instant {
     began
 }
 
-/// Writes without end; gives how it ended and how much went out before.
+/// Writes until it fails, at most twice [`SOON`]; gives how it ended and how much went out before.
 fn pour(mut stream: TcpStream) -> thread::JoinHandle<(ErrorKind, u64)> {
     thread::spawn(move || {
-        let (chunk, mut poured) = ([0; 64 * 1024], 0);
+        let (chunk, mut poured, began) = ([0; 64 * 1024], 0, Instant::now());
         loop {
+            if began.elapsed() > SOON * 2 {
+                return (ErrorKind::TimedOut, poured);
+            }
             match stream.write(&chunk) {
                 Ok(count) => poured += count as u64,
                 Err(error) => return (error.kind(), poured),

@@ -35,12 +35,17 @@ pub struct App(TcpListener);
 
 impl App {
     pub fn listen(place: &Place, port: u16) -> Self {
+        Self::with_backlog(place, port, 1024)
+    }
+
+    /// The same, with room for one connection more than `backlog` that are not accepted.
+    pub fn with_backlog(place: &Place, port: u16, backlog: i32) -> Self {
         let bind = || -> io::Result<Socket> {
             let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
             socket.set_only_v6(false)?;
             socket.set_reuse_address(true)?;
             socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into())?;
-            socket.listen(1024)?;
+            socket.listen(backlog)?;
             // Bounds accept.
             socket.set_read_timeout(Some(SOON))?;
             Ok(socket)
