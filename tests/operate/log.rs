@@ -1,6 +1,6 @@
 //! P32: every arrival ends in one line that says why, in the fields that docs/operations.md promises.
 
-use podwall_lab::{Lab, Signal};
+use podwall_lab::{Lab, Signal, wait_until};
 use serde_json::Value;
 
 use crate::inside::run;
@@ -86,6 +86,12 @@ fn play(scene: &mut Scene, app: &App) {
     assert_eq!(ending(&mut pair.client), Ending::Reset);
 }
 
+/// Waits for the lines of what was played: nine arrivals and a revocation.
+fn all_are_told(scene: &Scene) {
+    let told = || scene.sidecar().log().len();
+    assert!(wait_until(SOON, || told() == 10), "{} lines", told());
+}
+
 fn texts<'a>(line: &'a Value, names: &[&str]) -> Vec<&'a str> {
     let text = |name: &&str| line[*name].as_str().unwrap_or("null");
     names.iter().map(text).collect()
@@ -96,8 +102,7 @@ fn p32_every_line_has_every_documented_field_and_says_why() {
     let mut scene = Scene::guarded(CART_ONLY);
     let app = App::listen(&scene.web, APP);
     play(&mut scene, &app);
-    let is_last = |line: &Value| line["end"] == "revoked";
-    scene.sidecar().wait_log(0, is_last, SOON).unwrap();
+    all_are_told(&scene);
     let told = ["kind", "peer", "verdict", "reason", "policy", "end"];
     let mut seen: Vec<String> = all_as_documented(&scene)
         .iter()
@@ -130,8 +135,7 @@ fn p32_a_denial_names_the_nearest_miss_and_an_admission_none() {
     let mut scene = Scene::guarded(CART_ONLY);
     let app = App::listen(&scene.web, APP);
     play(&mut scene, &app);
-    let is_last = |line: &Value| line["end"] == "revoked";
-    scene.sidecar().wait_log(0, is_last, SOON).unwrap();
+    all_are_told(&scene);
     let lines = all_as_documented(&scene);
     let misses: Vec<_> = lines
         .iter()

@@ -253,19 +253,32 @@ fn closed(scene: &Scene, what: &str) {
 }
 
 #[test]
-fn a_source_that_vanishes_or_is_emptied_keeps_the_last_good_state() {
+fn a_source_that_vanishes_keeps_the_last_good_state() {
     let (scene, dir) =
         with_policies_in(|dir| fs::write(dir.join("p.yaml"), policy("cart")).unwrap());
     let away = scene.lab.dir().join("away");
     fs::rename(&dir, &away).unwrap();
     wait_problem(&scene, 1.0);
     page_for(&scene, true);
+    assert_eq!(scene.sidecar().get("/readyz").unwrap().0, 200);
     fs::rename(&away, &dir).unwrap();
     wait_problem(&scene, 0.0);
     page_for(&scene, true);
-    write(&scene.lab, "cluster.yaml", "");
-    fs::write(dir.join("p.yaml"), "").unwrap();
-    wait_problem(&scene, 1.0);
-    page_for(&scene, true);
-    assert_eq!(scene.sidecar().get("/readyz").unwrap().0, 200);
+}
+
+/// As after `kubectl get ... > FILE` that failed.
+#[test]
+fn an_emptied_source_keeps_the_last_good_state() {
+    let mut scene = Scene::guarded(CART_ONLY);
+    for nothing in [
+        "",
+        "---\n",
+        "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[]}\n",
+    ] {
+        write(&scene.lab, "cluster.yaml", nothing);
+        wait_problem(&scene, 1.0);
+        page_for(&scene, true);
+        scene.lab.set_policies_yaml(CART_ONLY).unwrap();
+        wait_problem(&scene, 0.0);
+    }
 }

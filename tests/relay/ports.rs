@@ -3,6 +3,7 @@
 use podwall_lab::{CurlResult, Place};
 use podwall_proxy::admin::{HEAD_TIMEOUT, MAX_CONNECTIONS};
 use podwall_proxy::config::ADMIN_PORT;
+use serde_json::Value;
 
 use crate::support::{CART_ONLY, SOON, Scene};
 use crate::talk::{both, connect};
@@ -57,9 +58,9 @@ fn p35_the_admin_port_is_judged_like_the_applications_and_open_to_the_node() {
     answers(&scene, scene.lab.node());
     // A policy that names the application's port only is one for podwall's too.
     scene.change(|lab| lab.set_policies_yaml(PORT_80_ONLY));
-    let skip = scene.sidecar().log().len();
     resets(&scene, &scene.cart);
-    let line = scene.line(skip, &scene.cart, ADMIN_PORT);
+    let cart = |line: &Value| line["peer"] == "shop/cart" && line["verdict"] == "deny";
+    let line = scene.sidecar().wait_log(0, cart, SOON).unwrap();
     assert_eq!(line["nearest_miss"]["clause"], "port", "{line}");
     answers(&scene, scene.lab.node());
 }

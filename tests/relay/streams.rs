@@ -6,6 +6,7 @@ use std::thread;
 
 use podwall_lab::wait_until;
 
+use crate::inside::farewell;
 use crate::support::{CART_ONLY, SOON, Scene};
 use crate::talk::{APP, App, Ending, Pair, both, connect, ending, raise_descriptor_limit, say};
 
@@ -24,8 +25,8 @@ fn p13_each_side_may_close_first_and_still_hears_the_other() {
     let app = App::listen(&scene.web, APP);
     for to in both(&scene.web, APP) {
         for client_first in [true, false] {
-            let skip = scene.sidecar().log().len();
             let Pair { client, app } = Pair::open(&scene.cart, to, &app);
+            let caller = client.try_clone().unwrap();
             let (mut first, mut second) = if client_first {
                 (client, app)
             } else {
@@ -42,7 +43,7 @@ fn p13_each_side_may_close_first_and_still_hears_the_other() {
             }
             second.shutdown(Shutdown::Write).unwrap();
             assert_eq!(ending(&mut first), Ending::End);
-            let line = scene.line(skip, &scene.cart, APP);
+            let line = farewell(scene.sidecar(), &caller);
             let bytes = (&line["bytes_in"], &line["bytes_out"]);
             let (first, second) = (5 + 10, 5 + 8);
             let wanted = if client_first {
@@ -65,8 +66,8 @@ fn p13_silence_after_one_side_has_closed_ends_in_resets() {
         // A connection of which nobody has closed a side is not concerned, however silent.
         let mut silent = Pair::open(&scene.cart, to, &app);
         for client_first in [true, false] {
-            let skip = scene.sidecar().log().len();
             let Pair { client, app } = Pair::open(&scene.cart, to, &app);
+            let caller = client.try_clone().unwrap();
             let (mut first, mut second) = if client_first {
                 (client, app)
             } else {
@@ -75,7 +76,7 @@ fn p13_silence_after_one_side_has_closed_ends_in_resets() {
             first.shutdown(Shutdown::Write).unwrap();
             assert_eq!(ending(&mut second), Ending::End);
             assert_eq!(ending(&mut first), Ending::Reset, "{to}");
-            let line = scene.line(skip, &scene.cart, APP);
+            let line = farewell(scene.sidecar(), &caller);
             assert_eq!(line["end"], "half_close_timeout", "{line}");
             assert_eq!(line["verdict"], "allow");
             half_closed(&scene, 0.0);

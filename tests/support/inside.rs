@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpStream;
 use std::path::PathBuf;
 
 use podwall_lab::{Lab, Place, Sidecar};
+use serde_json::Value;
 
 use crate::support::{SOON, podwall};
 
@@ -54,6 +56,18 @@ pub fn counted(sidecar: &Sidecar) -> BTreeMap<String, f64> {
         .map(|line| line.rsplit_once(' ').unwrap())
         .map(|(series, value)| (series.to_owned(), value.parse().unwrap()))
         .collect()
+}
+
+/// The line of a connection at its end, by its client's end of it.
+pub fn farewell(sidecar: &Sidecar, client: &TcpStream) -> Value {
+    let client = client.local_addr().unwrap();
+    let source = client.ip().to_canonical().to_string();
+    let wanted = |line: &Value| {
+        line["kind"] == "connection"
+            && line["source"] == source.as_str()
+            && line["source_port"] == client.port()
+    };
+    sidecar.wait_log(0, wanted, SOON).expect("a farewell")
 }
 
 /// Arrivals so far that ended with this reason.
