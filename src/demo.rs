@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use podwall_lab::LabError;
 
-use crate::failure::{Failure, Outcome, unwritten};
+use crate::failure::{Failure, Outcome, told};
 
 mod play;
 mod script;
@@ -65,12 +65,12 @@ pub fn run(args: &Args) -> Outcome {
     for step in &script::STEPS {
         let rows = play::step(&mut stage, step).map_err(missing)?;
         if let Output::Table = args.output {
-            show::step(&mut out, &rows).map_err(unwritten)?;
+            told(show::step(&mut out, &rows))?;
         }
         played.push(rows);
     }
     let ok = played.iter().flat_map(|step| &step.rows).all(|row| row.ok);
-    finish(&mut out, args, &played, ok, began.elapsed()).map_err(unwritten)?;
+    told(finish(&mut out, args, &played, ok, began.elapsed()))?;
     if args.keep {
         keep(&stage)?;
     }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use crate::failure::{Outcome, unwritten};
+use crate::failure::{Outcome, told};
 use crate::offline::{Manifests, Port};
 
 mod answer;
@@ -39,6 +39,9 @@ pub struct Args {
     /// An address of the destination's own node, beside its status.hostIPs; always allowed. Repeatable
     #[arg(long, value_name = "ADDRESS")]
     node_address: Vec<IpAddr>,
+    /// The node is let in on this TCP port only, as with --node-port of redirect and proxy. Repeatable
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    node_port: Vec<u16>,
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -64,19 +67,19 @@ pub fn run(args: &Args) -> Outcome {
         &args.to,
         args.port,
         &args.node_address,
+        &args.node_port,
     )?;
     if let Some((address, is_allowed)) = asked.otherwise {
         let word = if is_allowed { "allow" } else { "deny" };
         eprintln!("over the other address family the verdict is {word}; ask with --from {address}");
     }
     let mut out = std::io::stdout().lock();
-    match args.output {
+    told(match args.output {
         Output::Json => serde_json::to_writer(&mut out, &Answer::of(&asked))
             .map_err(std::io::Error::from)
             .and_then(|()| writeln!(out)),
         Output::Table => print(&mut out, &asked),
-    }
-    .map_err(unwritten)?;
+    })?;
     Ok(ExitCode::from(u8::from(!asked.is_allow())))
 }
 
@@ -86,5 +89,14 @@ fn print(out: &mut impl Write, asked: &Asked) -> std::io::Result<()> {
         return Ok(());
     }
     let list: Vec<String> = asked.node_addresses.iter().map(IpAddr::to_string).collect();
-    writeln!(out, "node     always allowed from {}", list.join(", "))
+    let ports: Vec<String> = asked.node_ports.iter().map(u16::to_string).collect();
+    let place = match &ports[..] {
+        [] => String::new(),
+        ports => format!(" on TCP {} only", ports.join(", ")),
+    };
+    writeln!(
+        out,
+        "node     always allowed from {}{place}",
+        list.join(", ")
+    )
 }

@@ -37,10 +37,16 @@ impl Failure {
 /// What a command gives back: its exit code, or its failure.
 pub type Outcome = Result<ExitCode, Failure>;
 
-/// Writing to stdout failed: a closed pipe ends quietly, as a reader like `head` expects.
-pub fn unwritten(fault: std::io::Error) -> Failure {
-    if fault.kind() == std::io::ErrorKind::BrokenPipe {
-        std::process::exit(0);
+/// What came of a write to stdout. A reader that goes away early, as `head` does, is no fault; and it
+/// changes nothing about the answer, which the exit code still gives.
+///
+/// # Errors
+/// Any other fault of the write.
+pub fn told(written: std::io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(fault) if fault.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::environment(
+            format_args!("cannot write to stdout: {fault}"),
+        )),
+        _ => Ok(()),
     }
-    Failure::environment(format_args!("cannot write to stdout: {fault}"))
 }

@@ -11,7 +11,7 @@ use podwall_policy::object::{Phase, Pod};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
-use crate::failure::{Outcome, unwritten};
+use crate::failure::{Outcome, told};
 use crate::offline::{Manifests, Port};
 
 mod grid;
@@ -71,13 +71,12 @@ pub fn run(args: &Args) -> Outcome {
         ports: ports.iter().map(Port::to_string).collect(),
     };
     let mut out = BufWriter::new(std::io::stdout().lock());
-    match args.output {
+    let written = match args.output {
         Output::Table => view.table(&mut out),
         Output::Json => view.json(&mut out),
         Output::Csv => view.csv(&mut out),
-    }
-    .and_then(|()| out.flush())
-    .map_err(unwritten)?;
+    };
+    told(written.and_then(|()| out.flush()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use podwall_deploy::{Family, Fault, RedirectError, Report, Wanted};
 
-use crate::failure::{Failure, Outcome, unwritten};
+use crate::failure::{Failure, Outcome, told};
 use crate::flags::{Effective, Shared, faults_together};
 
 /// The init step: install the pod's netfilter rules, or show, check or remove them.
@@ -58,6 +58,13 @@ pub fn run(args: &Args) -> Outcome {
         );
         return Ok(ExitCode::SUCCESS);
     }
+    if !flags.is_node_given {
+        tracing::warn!(
+            "neither HOST_IPS nor --node-address is given: probes from another address of the node \
+             than a default gateway are refused, and a hostNetwork pod cannot be recognised; \
+             set HOST_IPS from the downward API's status.hostIPs"
+        );
+    }
     if args.check {
         return check(&podwall_deploy::check(&wanted).map_err(failure)?);
     }
@@ -76,14 +83,18 @@ pub fn run(args: &Args) -> Outcome {
 
 fn wanted(flags: &Effective) -> Result<Wanted, Failure> {
     let nodes = flags.node_addresses.iter().copied();
-    Wanted::new(flags.listen_port, flags.canary_port, nodes).map_err(failure)
+    let wanted = Wanted::new(flags.listen_port, flags.canary_port, nodes);
+    wanted
+        .and_then(|wanted| wanted.with_node_ports(flags.node_ports.iter().copied()))
+        .map_err(failure)
 }
 
 fn print(wanted: &Wanted) -> Outcome {
     let mut out = std::io::stdout().lock();
     for family in Family::ALL {
         let text = podwall_deploy::rules(wanted, family);
-        write!(out, "# {}-restore --noflush\n{text}", family.program()).map_err(unwritten)?;
+        let head = format!("# {}-restore --noflush", family.program());
+        told(write!(out, "{head}\n{text}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -96,7 +107,7 @@ fn check(report: &Report) -> Outcome {
         .for_each(|one| tracing::warn!("{one}"));
     let mut out = std::io::stdout().lock();
     for one in &report.differences {
-        writeln!(out, "{one}").map_err(unwritten)?;
+        told(writeln!(out, "{one}"))?;
     }
     if report.as_wanted() {
         tracing::info!(

@@ -1,6 +1,9 @@
 //! What `explain` makes of clusters that are not as tidy as they should be.
 
-use super::{Ran, podwall_reading};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use super::{CLUSTER, Ran, podwall_reading};
 
 /// Two twins at one address, a pod of two families, one that cannot be read, one of an absent
 /// namespace, one on its node's network.
@@ -126,4 +129,22 @@ fn a_pod_without_an_address_leaves_a_block_undecided() {
         1,
         &["no_rule_admits", "port 80/TCP is not"],
     );
+}
+
+/// A reader that goes away, as `head` does, must not turn a denial into exit 0.
+#[test]
+fn a_denial_stays_one_where_nobody_reads_it() {
+    for output in ["table", "json"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_podwall"))
+            .args(["explain", "-f", "-", "--from", "shop/cart", "--to"])
+            .args(["shop/web", "--port", "81/TCP", "-o", output])
+            .stdin(Stdio::piped())
+            .stdout(writer)
+            .spawn()
+            .unwrap();
+        let _ = child.stdin.take().unwrap().write_all(CLUSTER.as_bytes());
+        assert_eq!(child.wait().unwrap().code(), Some(1), "-o {output}");
+    }
 }
