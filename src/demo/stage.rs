@@ -16,6 +16,11 @@ const TAKEN_IN: Duration = Duration::from_secs(10);
 /// The series that grows by every change that the sidecar has taken in.
 const GENERATION: &str = "podwall_generation";
 
+/// The labels of app1 after the last step, as the manifests have them; no other pod has none.
+const NO_LABELS: &str = r#""labels":{}"#;
+/// And as they were.
+const LABELS_BACK: &str = r#""labels":{"app":"app1-access"}"#;
+
 /// Everything that runs.
 pub struct Stage {
     /// The pods and their manifests.
@@ -110,7 +115,9 @@ impl Stage {
         let _ = writeln!(text, "  # the rules of app2\n  {entry} iptables-save");
         let _ = writeln!(
             text,
-            "The manifests are in {manifests}; an edit takes effect at once."
+            "The manifests are in {manifests}; an edit takes effect at once.\n\
+             Nobody gets in now, since app1 has lost its label. Give it back:\n  \
+             sed -i 's/{NO_LABELS}/{LABELS_BACK}/' {manifests}/cluster.yaml"
         );
         let _ = writeln!(text, "Ctrl-C ends it all.");
         text
@@ -133,7 +140,10 @@ fn populate(lab: &mut Lab) -> LabResult<()> {
         })?;
     for object in documents.objects {
         match object {
-            Object::Namespace(namespace) => lab.namespace(&namespace.name, &[])?,
+            Object::Namespace(namespace) => {
+                let labels: Vec<_> = namespace.labels.iter().collect();
+                lab.namespace(&namespace.name, &labels)?;
+            }
             Object::Pod(pod) => {
                 let mut spec = PodSpec::new(&*pod.name.namespace, &*pod.name.name);
                 for (key, value) in pod.labels.iter() {
