@@ -9,7 +9,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 
 use crate::{LabError, LabResult};
 
@@ -86,8 +86,10 @@ fn remove_stale(parent: &Path) {
     }
 }
 
-/// An owner that lives holds the lock; one that cannot be opened is not ours to remove.
+/// An owner that lives holds the lock; one that cannot be opened is not ours to remove. Everybody may write to the
+/// parent, so what is there may be a pipe on which an ordinary open would wait for ever.
 fn is_abandoned(dir: &Path) -> bool {
-    File::open(dir.join(LOCK))
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    open(dir.join(LOCK), flags, Mode::empty())
         .is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok())
 }

@@ -1,6 +1,6 @@
 //! However the owner ends, nothing of its lab is left: no process, no namespace, no directory.
 
-use std::{env, fs, os::unix::process::ExitStatusExt, thread};
+use std::{env, fs, os::unix::process::ExitStatusExt, process::Command, thread};
 
 use podwall_lab::{Lab, LabError, PodSpec, Signal};
 use rustix::process::{Pid, kill_process, kill_process_group};
@@ -77,6 +77,17 @@ fn an_abandoned_directory_goes_with_the_next_lab() {
     assert!(!abandoned.exists());
     let second = Lab::start().unwrap();
     assert!(first.dir().exists() && second.dir().exists());
+}
+
+/// Anybody may write to the temporary directory: what lies there under our name must not hold a lab up.
+#[test]
+fn a_pipe_in_place_of_the_lock_holds_nobody_up() {
+    let strange = env::temp_dir().join(format!("podwall-lab-pipe-{}", std::process::id()));
+    fs::create_dir(&strange).unwrap();
+    let made = Command::new("mkfifo").arg(strange.join(".owner")).status();
+    assert!(made.unwrap().success());
+    drop(Lab::start().unwrap());
+    let _ = fs::remove_dir_all(&strange);
 }
 
 /// A process that outlives its lab's handle order: dropping handles after the lab neither hangs nor fails.
