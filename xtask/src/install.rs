@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Stop, cargo};
+use crate::{Stop, cargo, setup};
 
 /// Debian's switch for "install, but start nothing": a program that says 101.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
@@ -20,10 +20,12 @@ const LOCK_PATIENCE: &str = "DPkg::Lock::Timeout=300";
 const START_NOTHING: &str =
     "#!/bin/sh\n# podwall: cargo xtask setup, while it installs\nexit 101\n";
 
-/// The one line that installs `packages`.
+/// The one line by which a plain user, or root, installs `packages`. A fresh machine has no package
+/// lists yet, so it fetches them first.
 pub(crate) fn line(packages: &[&str]) -> String {
+    let sudo = if setup::is_root() { "" } else { "sudo " };
     format!(
-        "apt-get install -y --no-install-recommends {}",
+        "{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {}",
         packages.join(" ")
     )
 }

@@ -44,7 +44,7 @@ pub(crate) fn run() -> Result<(), Stop> {
     if !missing.is_empty() {
         if !is_root() {
             return Err(Stop::Missing(format!(
-                "packages are missing; run this, then try again:\nsudo {}",
+                "packages are missing; run this, then try again:\n{}",
                 install::line(&missing)
             )));
         }
