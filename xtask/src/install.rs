@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Stop, cargo, setup};
+use crate::{Stop, cargo};
 
 /// Debian's switch for "install, but start nothing": a program that says 101.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
@@ -22,8 +22,8 @@ const START_NOTHING: &str =
 
 /// The one line by which a plain user, or root, installs `packages`. A fresh machine has no package
 /// lists yet, so it fetches them first.
-pub(crate) fn line(packages: &[&str]) -> String {
-    let sudo = if setup::is_root() { "" } else { "sudo " };
+pub(crate) fn line(packages: &[&str], is_root: bool) -> String {
+    let sudo = if is_root { "" } else { "sudo " };
     format!(
         "{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {}",
         packages.join(" ")
@@ -52,7 +52,7 @@ pub(crate) fn run(packages: &[&str]) -> Result<(), Stop> {
     apt_get(&words).map_err(|_| {
         Stop::Missing(format!(
             "could not install; try by hand: {}",
-            line(packages)
+            line(packages, true)
         ))
     })?;
     if brings_nginx {

@@ -45,7 +45,7 @@ pub(crate) fn run() -> Result<(), Stop> {
         if !is_root() {
             return Err(Stop::Missing(format!(
                 "packages are missing; run this, then try again:\n{}",
-                install::line(&missing)
+                install::line(&missing, false)
             )));
         }
         install::run(&missing)?;

@@ -49,10 +49,16 @@ fn a_policy_that_a_killed_run_left_is_taken_away() {
     fs::remove_dir_all(dir).unwrap();
 }
 
+/// A fresh machine has no package lists, so a line that only installs would find nothing.
 #[test]
-fn the_printed_line_is_the_line_that_is_run() {
+fn the_printed_line_also_fetches_the_lists_and_says_sudo_to_a_plain_user() {
+    let packages = ["curl", "iproute2"];
     assert_eq!(
-        line(&["curl", "iproute2"]),
-        "apt-get install -y --no-install-recommends curl iproute2"
+        line(&packages, true),
+        "apt-get update && apt-get install -y --no-install-recommends curl iproute2"
+    );
+    assert_eq!(
+        line(&packages, false),
+        "sudo apt-get update && sudo apt-get install -y --no-install-recommends curl iproute2"
     );
 }
