@@ -123,7 +123,7 @@ impl Report {
              <style>text{{fill:#1c2733}}.bar{{fill:#3b7dd8}}.one{{stroke:#b3261e}}.range{{stroke:#1c2733}}\
              @media (prefers-color-scheme: dark){{text{{fill:#e6edf3}}.bar{{fill:#6aa5ff}}.one{{stroke:#ff7b72}}.range{{stroke:#e6edf3}}}}</style>\n\
              <text x=\"10\" y=\"22\" font-size=\"15\" font-weight=\"600\">podwall, mode redirect: ratio to a direct connection</text>\n\
-             <text x=\"10\" y=\"40\">bar: median of the rounds; line: lowest to highest round; red: no difference</text>\n"
+             <text x=\"10\" y=\"40\">bar: median of the rounds; line: lowest to highest round; red: no difference; of /s more is better, of us less</text>\n"
         );
         for (at, (name, [low, middle, high])) in lines.iter().enumerate() {
             let y = 54 + at * 26;
