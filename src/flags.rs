@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::failure::Failure;
-use podwall_proxy::config::{ADMIN_PORT, CANARY_PORT, ConfigFault, LISTEN_PORT};
+use podwall_proxy::config::{ADMIN_PORT, CANARY_PORT, ConfigFault, LISTEN_PORT, check_ports};
 
 /// How arrivals reach podwall; the same for `redirect` and `proxy`.
 #[derive(Clone, Debug, clap::Args)]
@@ -47,6 +47,15 @@ pub struct Shared {
         value_delimiter = ','
     )]
     pub node_addresses: Vec<String>,
+    /// Let the node in whatever the policies say on this TCP port only, one that the pod's own probes
+    /// use (podwall's admin port is added); repeatable, or separated by commas [default: every port]
+    #[arg(
+        long = "node-port",
+        value_name = "PORT",
+        env = "PODWALL_NODE_PORTS",
+        value_delimiter = ','
+    )]
+    pub node_ports: Vec<String>,
     /// Do not count the pod's default gateways among the node's addresses
     #[arg(long, env = "PODWALL_NO_GATEWAY", value_parser = clap::builder::BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub no_gateway: bool,
@@ -63,6 +72,11 @@ pub struct Effective {
     pub canary_port: u16,
     /// The node's addresses, canonical, sorted, each once.
     pub node_addresses: Vec<IpAddr>,
+    /// Whether any of them was given; else they are the gateways, if anything.
+    pub is_node_given: bool,
+    /// Where the node is let in whatever the policies say, the admin port among them; sorted, each
+    /// once. Empty: everywhere.
+    pub node_ports: Vec<u16>,
 }
 
 impl Shared {
@@ -97,6 +111,32 @@ impl Shared {
             CANARY_PORT,
             faults,
         );
+        check_ports(listen_port, admin_port, canary_port, faults);
+        let mut node = self.given_node(faults);
+        let is_node_given = !node.is_empty();
+        if !self.no_gateway {
+            match podwall_deploy::gateways() {
+                Ok(gateways) => node.extend(gateways),
+                Err(error) => faults.push(fault(
+                    "--no-gateway",
+                    "PODWALL_NO_GATEWAY",
+                    "",
+                    &format!("the default gateways cannot be read ({error}); give --no-gateway and --node-address"),
+                )),
+            }
+        }
+        Effective {
+            listen_port,
+            admin_port,
+            canary_port,
+            node_addresses: node.into_iter().collect(),
+            is_node_given,
+            node_ports: self.node_ports(admin_port, faults),
+        }
+    }
+
+    /// The addresses of `HOST_IPS` and `--node-address`.
+    fn given_node(&self, faults: &mut Vec<ConfigFault>) -> BTreeSet<IpAddr> {
         let mut node = BTreeSet::new();
         let host_ips = self
             .host_ips
@@ -120,24 +160,31 @@ impl Shared {
                 },
             }
         }
-        if !self.no_gateway {
-            match podwall_deploy::gateways() {
-                Ok(gateways) => node.extend(gateways),
-                Err(error) => faults.push(fault(
-                    "--no-gateway",
-                    "PODWALL_NO_GATEWAY",
-                    "",
-                    &format!("the default gateways cannot be read ({error}); give --no-gateway and --node-address"),
+        node
+    }
+
+    /// The ports of `--node-port`, and the admin port beside them: podwall's own probes go there.
+    fn node_ports(&self, admin_port: u16, faults: &mut Vec<ConfigFault>) -> Vec<u16> {
+        let mut ports = BTreeSet::new();
+        for text in self.node_ports.iter().map(|one| one.trim()) {
+            match (text, port_number(text)) {
+                ("", _) => {}
+                (_, Some(port)) => ports.extend([port, admin_port]),
+                (_, None) => faults.push(fault(
+                    "--node-port",
+                    "PODWALL_NODE_PORTS",
+                    text,
+                    "write port numbers from 1 to 65535, separated by commas",
                 )),
             }
         }
-        Effective {
-            listen_port,
-            admin_port,
-            canary_port,
-            node_addresses: node.into_iter().collect(),
-        }
+        ports.into_iter().collect()
     }
+}
+
+/// A port's number, which is not zero.
+fn port_number(text: &str) -> Option<u16> {
+    text.trim().parse().ok().filter(|port| *port != 0)
 }
 
 fn port(
@@ -147,18 +194,15 @@ fn port(
     default: u16,
     faults: &mut Vec<ConfigFault>,
 ) -> u16 {
-    match text.trim().parse::<u16>() {
-        Ok(port) if port != 0 => port,
-        _ => {
-            faults.push(fault(
-                flag,
-                variable,
-                text,
-                "write a port number from 1 to 65535",
-            ));
-            default
-        }
-    }
+    port_number(text).unwrap_or_else(|| {
+        faults.push(fault(
+            flag,
+            variable,
+            text,
+            "write a port number from 1 to 65535",
+        ));
+        default
+    })
 }
 
 /// All faults in one message, so that one run shows them all.
@@ -184,17 +228,19 @@ impl fmt::Display for Effective {
     /// The one form in which both programs print what they run with.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let node: Vec<String> = self.node_addresses.iter().map(IpAddr::to_string).collect();
+        let ports: Vec<String> = self.node_ports.iter().map(u16::to_string).collect();
+        let list = |items: &[String], nothing: &str| match items {
+            [] => nothing.to_owned(),
+            items => items.join(","),
+        };
         write!(
             out,
-            "--mode redirect --listen-port {} --admin-port {} --canary-port {} --node-address {}",
+            "--mode redirect --listen-port {} --admin-port {} --canary-port {} --node-address {} --node-port {}",
             self.listen_port,
             self.admin_port,
             self.canary_port,
-            if node.is_empty() {
-                "none".to_owned()
-            } else {
-                node.join(",")
-            }
+            list(&node, "none"),
+            list(&ports, "all"),
         )
     }
 }

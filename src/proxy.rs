@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use podwall_proxy::config::{Config, Settings};
+use podwall_proxy::config::{Config, ConfigFault, Settings};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -126,17 +126,27 @@ fn config(args: Args) -> Result<Config, Failure> {
         admin_port: shared.admin_port,
         canary_port: shared.canary_port,
         node_addresses: shared.node_addresses.clone(),
+        node_ports: shared.node_ports.clone(),
         keep_established: args.keep_established,
         half_close_timeout: args.half_close_timeout,
         drain_timeout: args.drain_timeout,
         max_connections: args.max_connections,
         worker_threads: args.worker_threads,
     });
-    let config = read.map_err(|more| faults.extend(more));
+    // What is shared was read before; a fault of it is told once.
+    let config = read.map_err(|more| add_new(&mut faults, more));
     faults_together(&faults)?;
     let config = config.map_err(|()| Failure::input("bad configuration"))?;
     tracing::info!("proxy {shared} {config}");
     Ok(config)
+}
+
+fn add_new(faults: &mut Vec<ConfigFault>, more: Vec<ConfigFault>) {
+    for fault in more {
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
 }
 
 /// One worker needs no work stealing between threads.

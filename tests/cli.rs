@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+#[path = "cli/node_ports.rs"]
+mod node_ports;
 #[path = "cli/unusual.rs"]
 mod unusual;
 
@@ -337,6 +339,8 @@ fn help_names_every_flag_and_variable() {
                 "--remove",
                 "--no-gateway",
                 "--node-address",
+                "--node-port",
+                "PODWALL_NODE_PORTS",
                 "HOST_IPS",
                 "NET_ADMIN",
             ][..],

@@ -15,6 +15,7 @@ mod identity {
     mod host_network;
     mod namespaces;
     mod node;
+    mod node_ports;
     mod outbound;
     mod own;
     mod reuse;

@@ -92,6 +92,58 @@ fn p10_without_flags_the_gateway_is_the_node_and_no_gateway_takes_it_out() {
 }
 
 #[test]
+fn p10_where_only_the_gateways_are_the_node_the_init_step_warns() {
+    let Some(wire) = Wire::lay("p10_where_only_the_gateways_are_the_node") else {
+        return;
+    };
+    let pod = wire.subject.place();
+    for flags in ["", "--check", "--no-gateway"] {
+        let said = expect(pod, flags, 0);
+        assert!(said.contains("status.hostIPs"), "{flags}: {said}");
+        if flags == "--no-gateway" {
+            continue;
+        }
+        let named = format!("{flags} --node-address {}", wire.lab.node().v4());
+        let said = expect(pod, &named, 0);
+        assert!(!said.contains("status.hostIPs"), "{named}: {said}");
+        assert!(said.contains("--node-port all"), "{named}: {said}");
+    }
+}
+
+#[test]
+fn p11_s65_the_admin_port_is_among_the_ports_of_the_node() {
+    let Some(wire) = Wire::lay("p11_s65_the_admin_port_is_among") else {
+        return;
+    };
+    let pod = wire.subject.place();
+    let strict = "--node-port 8080 --node-port 80 --admin-port 16002";
+    let said = expect(pod, strict, 0);
+    assert!(said.contains("--node-port 80,8080,16002"), "{said}");
+    expect(pod, strict, 0);
+    expect(pod, &format!("{strict} --check"), 0);
+    let said = expect(pod, "--admin-port 16002 --check", 1);
+    assert!(
+        said.contains("not wanted") && said.contains("--dport 16002"),
+        "{said}"
+    );
+    let printed = redirect(pod, &format!("{strict} --print")).stdout;
+    for family in Family::ALL {
+        let node = match family {
+            Family::Ipv4 => wire.lab.node().v4().to_string() + "/32",
+            Family::Ipv6 => wire.lab.node().v6().to_string() + "/128",
+        };
+        for port in [80, 8080, 16002] {
+            for end in ["ACCEPT", "RETURN"] {
+                let rule = format!("-s {node} -p tcp -m tcp --dport {port} -j {end}");
+                assert!(printed.contains(&rule), "{rule}: {printed}");
+            }
+        }
+    }
+    expect(pod, "--admin-port 16002", 0);
+    expect(pod, &format!("{strict} --check"), 1);
+}
+
+#[test]
 fn printed_rules_are_what_is_installed() {
     let Some(wire) = Wire::lay("printed_rules_are_what_is_installed") else {
         return;

@@ -67,11 +67,8 @@ fn filter(wanted: &Wanted, family: Family) -> Content {
         format!("-s {loopback} ! -i lo -j {SPOOFED}"),
         format!("-p {icmp} -j ACCEPT"),
     ];
-    input.extend(
-        wanted
-            .nodes(family)
-            .map(|node| format!("-s {} -j ACCEPT", host(node))),
-    );
+    let node = exempt(wanted, family).map(|one| format!("{one} -j ACCEPT"));
+    input.extend(node);
     input.extend([
         "-m conntrack --ctstate ESTABLISHED -j ACCEPT".to_owned(),
         format!(
@@ -106,10 +103,8 @@ fn nat(wanted: &Wanted, family: Family) -> Content {
         Family::Ipv4 => "127.0.0.1/32",
         Family::Ipv6 => "::1/128",
     };
-    let mut redirect: Vec<String> = wanted
-        .nodes(family)
-        .map(|node| format!("-s {} -j RETURN", host(node)))
-        .collect();
+    let node = exempt(wanted, family).map(|one| format!("{one} -j RETURN"));
+    let mut redirect: Vec<String> = node.collect();
     redirect.push(format!("-p tcp {to_relay}"));
     let canary = format!(
         "-d {loopback} -o lo -p tcp -m tcp --dport {} {to_relay}",
@@ -138,6 +133,20 @@ fn nat(wanted: &Wanted, family: Family) -> Content {
             },
         ],
     }
+}
+
+/// What of the node goes past the relay, as matches of a rule: all of it, or its TCP to some ports.
+fn exempt(wanted: &Wanted, family: Family) -> impl Iterator<Item = String> + '_ {
+    wanted.nodes(family).flat_map(|node| {
+        let source = format!("-s {}", host(node));
+        match &wanted.node_ports[..] {
+            [] => vec![source],
+            ports => ports
+                .iter()
+                .map(|port| format!("{source} -p tcp -m tcp --dport {port}"))
+                .collect(),
+        }
+    })
 }
 
 /// An address with the prefix length of a single host, as the save programs print it.

@@ -1,4 +1,4 @@
-//! What the rules shall say: two ports and the addresses of the node.
+//! What the rules shall say: two ports, the addresses of the node and where it may enter.
 //!
 //! May enter: plain numbers and addresses. Deliberately absent: files, programs, sockets; the
 //! pod's own addresses are an argument.
@@ -61,6 +61,10 @@ pub struct Wanted {
     pub canary_port: u16,
     /// Sources that are the pod's own node; sorted, each once, v4-mapped ones as IPv4.
     pub node_addresses: Vec<IpAddr>,
+    /// The TCP ports on which the node goes past the relay; sorted, each once. Empty: it goes past on
+    /// every port and protocol. Else all other TCP of the node is redirected, and its UDP and SCTP
+    /// dropped, like anybody's.
+    pub node_ports: Vec<u16>,
 }
 
 impl Wanted {
@@ -97,16 +101,32 @@ impl Wanted {
             listen_port,
             canary_port,
             node_addresses: addresses,
+            node_ports: Vec::new(),
         })
+    }
+
+    /// The same wish with the node let past on these TCP ports only (S65); on all where none is given.
+    ///
+    /// # Errors
+    /// A port is 0.
+    pub fn with_node_ports(
+        mut self,
+        ports: impl IntoIterator<Item = u16>,
+    ) -> Result<Self, RedirectError> {
+        self.node_ports = ports.into_iter().collect();
+        self.node_ports.sort_unstable();
+        self.node_ports.dedup();
+        match self.node_ports.first() {
+            Some(0) => Err(RedirectError::ZeroPort { name: "node" }),
+            _ => Ok(self),
+        }
     }
 
     /// The same wish in canonical form.
     pub(crate) fn canonical(&self) -> Result<Self, RedirectError> {
-        Self::new(
-            self.listen_port,
-            self.canary_port,
-            self.node_addresses.iter().copied(),
-        )
+        let addresses = self.node_addresses.iter().copied();
+        Self::new(self.listen_port, self.canary_port, addresses)?
+            .with_node_ports(self.node_ports.iter().copied())
     }
 
     /// The node addresses of one family, in order.

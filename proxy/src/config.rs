@@ -65,6 +65,8 @@ pub struct Settings {
     pub canary_port: u16,
     /// The node's addresses, all sources of them together.
     pub node_addresses: Vec<IpAddr>,
+    /// `--node-port`: where the node is let in, the admin port among them; empty: everywhere.
+    pub node_ports: Vec<u16>,
     /// `--keep-established`.
     pub keep_established: bool,
     /// `--half-close-timeout`, such as `5m`.
@@ -93,6 +95,8 @@ pub struct Config {
     pub canary_port: u16,
     /// Addresses of the subject's node; canonical, sorted, each once.
     pub node_addresses: Vec<IpAddr>,
+    /// TCP ports on which the node is let in whatever the policies say; empty: all.
+    pub node_ports: Vec<u16>,
     /// Leave open connections alone when their verdict turns.
     pub keep_established: bool,
     /// See [`HALF_CLOSE_TIMEOUT`].
@@ -153,7 +157,8 @@ impl Config {
         let mut faults = Vec::new();
         let subject = subject(given, &mut faults);
         check_sources(&given.sources, &mut faults);
-        check_ports(given, &mut faults);
+        let (listen, admin, canary) = (given.listen_port, given.admin_port, given.canary_port);
+        check_ports(listen, admin, canary, &mut faults);
         let node_addresses = node_addresses(&given.node_addresses, &mut faults);
         let half_close_timeout = timeout(&HALF_CLOSE, &given.half_close_timeout, &mut faults);
         let drain_timeout = timeout(&DRAIN, &given.drain_timeout, &mut faults);
@@ -167,6 +172,7 @@ impl Config {
                 admin_port: given.admin_port,
                 canary_port: given.canary_port,
                 node_addresses,
+                node_ports: given.node_ports.clone(),
                 keep_established: given.keep_established,
                 half_close_timeout,
                 drain_timeout,
@@ -251,11 +257,14 @@ fn check_sources(sources: &[PathBuf], faults: &mut Vec<ConfigFault>) {
     }
 }
 
-fn check_ports(given: &Settings, faults: &mut Vec<ConfigFault>) {
+/// Adds what is wrong with podwall's own ports: each must be a port, and none another's.
+///
+/// The init step asks the same, so that it makes no rules that no sidecar can serve.
+pub fn check_ports(listen: u16, admin: u16, canary: u16, faults: &mut Vec<ConfigFault>) {
     let ports = [
-        ("--listen-port", "PODWALL_LISTEN_PORT", given.listen_port),
-        ("--admin-port", "PODWALL_ADMIN_PORT", given.admin_port),
-        ("--canary-port", "PODWALL_CANARY_PORT", given.canary_port),
+        ("--listen-port", "PODWALL_LISTEN_PORT", listen),
+        ("--admin-port", "PODWALL_ADMIN_PORT", admin),
+        ("--canary-port", "PODWALL_CANARY_PORT", canary),
     ];
     for (at, (flag, variable, port)) in ports.iter().enumerate() {
         let mend = if *port == 0 {

@@ -31,7 +31,7 @@ use crate::intercept::destination::{OwnPorts, Redirected};
 use crate::intercept::redirect::{Door, DoorError};
 use crate::live::Live;
 use crate::sys;
-use crate::world::{SubjectStatus, World};
+use crate::world::{Nodes, SubjectStatus, World};
 
 #[cfg(test)]
 mod tests;
@@ -118,7 +118,8 @@ impl Sidecar {
         let door = Door::bind(config.listen_port, DEAD_PEER)?;
         let endpoints = admin::bind(config.admin_port)?;
         let account = Account::new(log, Mode::Redirect).map_err(RunError::Log)?;
-        let world = World::new(config.subject.clone(), config.node_addresses.clone());
+        let nodes = Nodes::new(&config.node_addresses, &config.node_ports);
+        let world = World::new(config.subject.clone(), nodes);
         let live = Live::new(capacity, config.keep_established);
         let canary = Canary::new(config.canary_port);
         let settings = settings(config, &canary);

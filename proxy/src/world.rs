@@ -33,16 +33,18 @@ use health::Health;
 
 mod books;
 mod health;
+mod nodes;
 #[cfg(test)]
 mod tests;
 
 pub use health::{SubjectStatus, WorldStatus};
+pub use nodes::Nodes;
 
 /// Everything known at this moment.
 #[derive(Debug)]
 pub struct World {
     subject: ObjectName,
-    nodes: Box<[IpAddr]>,
+    nodes: Nodes,
     /// Held for the whole of a change; readers never meet it.
     books: Mutex<Books>,
     state: RwLock<State>,
@@ -76,12 +78,11 @@ pub enum Touched {
 }
 
 impl World {
-    /// A world in which nothing is known yet. `node_addresses` are always let in (S63).
+    /// A world in which nothing is known yet but the subject's node.
     #[must_use]
-    pub fn new(subject: ObjectName, node_addresses: Vec<IpAddr>) -> Arc<Self> {
-        let nodes = node_addresses.iter().map(IpAddr::to_canonical);
+    pub fn new(subject: ObjectName, nodes: Nodes) -> Arc<Self> {
         Arc::new(Self {
-            nodes: nodes.collect(),
+            nodes,
             books: Mutex::new(Books::new(subject.clone())),
             subject,
             state: RwLock::new(State {
@@ -105,10 +106,11 @@ impl World {
 
     /// Rules on a flow from `source` by what is known now. Never waits for more to be known.
     ///
-    /// The node is let in without asking what is known. The subject's own traffic never comes here.
+    /// The node is let in without asking what is known; elsewhere than on its ports, if it has such,
+    /// it is judged by its address alone. The subject's own traffic never comes here.
     #[must_use]
     pub fn judge(&self, source: IpAddr, flow: &Flow) -> Ruling {
-        if self.nodes.contains(&source.to_canonical()) {
+        if self.nodes.admit(source, flow) {
             return Ruling {
                 decision: Decision::Allow(AllowReason::Node),
                 admitted_by: None,

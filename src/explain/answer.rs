@@ -20,6 +20,8 @@ pub struct Answer<'a> {
     /// The directions that podwall enforces; the other is the source's side's work.
     enforced: Vec<&'static str>,
     node_addresses: &'a [IpAddr],
+    /// Where they are always allowed: TCP ports; empty: everywhere.
+    node_ports: &'a [u16],
     ingress: Side,
     egress: Side,
 }
@@ -55,6 +57,7 @@ impl<'a> Answer<'a> {
             verdict: if asked.is_allow() { "allow" } else { "deny" },
             enforced: ENFORCED.iter().map(|one| one.label()).collect(),
             node_addresses: &asked.node_addresses,
+            node_ports: &asked.node_ports,
             ingress: Side::of(&asked.ingress),
             egress: asked.egress.as_ref().map_or_else(Side::of_no_pod, Side::of),
         }

@@ -15,6 +15,7 @@ use podwall_policy::flow::{Direction, Flow};
 use podwall_policy::object::Pod;
 use podwall_policy::peer::{Identity, Peer};
 use podwall_policy::verdict::Verdict;
+use podwall_proxy::world::Nodes;
 
 use crate::failure::Failure;
 use crate::offline::{self, ENFORCED, Port};
@@ -29,6 +30,8 @@ pub struct Asked {
     pub port: Port,
     /// Addresses of the destination's node, always allowed.
     pub node_addresses: Vec<IpAddr>,
+    /// On these TCP ports; empty: on all.
+    pub node_ports: Vec<u16>,
     /// What the destination's policies say.
     pub ingress: Judged,
     /// What the source's policies say; `None` where the source is no pod.
@@ -50,7 +53,8 @@ pub struct Judged {
 }
 
 impl Asked {
-    /// Asks.
+    /// Asks. `more_nodes` are addresses of the destination's node that its manifest lacks; the node is
+    /// let in on the TCP ports `node_ports` only, or everywhere without any.
     ///
     /// # Errors
     /// A name that is no pod of the manifests, or one to which the question does not apply.
@@ -59,20 +63,19 @@ impl Asked {
         from: &str,
         to: &str,
         port: Port,
-        nodes: &[IpAddr],
+        more_nodes: &[IpAddr],
+        node_ports: &[u16],
     ) -> Result<Self, Failure> {
         let to = destination(cluster, to)?;
         let mut node_addresses = to.host_addresses.clone();
-        node_addresses.extend(nodes.iter().map(IpAddr::to_canonical));
-        let from = source(cluster, from, to, &node_addresses)?;
+        node_addresses.extend(more_nodes.iter().map(IpAddr::to_canonical));
+        let nodes = Nodes::new(&node_addresses, node_ports);
+        let from = source(cluster, from, to, port, &nodes)?;
         let mut otherwise = None;
         let (ingress, egress) = match &from {
-            Source::Outside(address) => (
-                from_outside(cluster, *address, to, port, &node_addresses)?,
-                None,
-            ),
+            Source::Outside(address) => (from_outside(cluster, *address, to, port, &nodes)?, None),
             Source::Pod(pod, given) => {
-                let pair = Pair::of(cluster, pod, to, port, &node_addresses);
+                let pair = Pair::of(cluster, pod, to, port, &nodes);
                 pair.report();
                 let (ingress, egress) = pair.judge(ends(pod, *given, to)?);
                 let is_allow = ingress.verdict.is_allow() && egress.verdict.is_allow();
@@ -88,6 +91,7 @@ impl Asked {
             to: to.name.to_string(),
             port,
             node_addresses,
+            node_ports: node_ports.to_vec(),
             ingress,
             egress,
             otherwise,
@@ -152,10 +156,11 @@ fn source<'c>(
     cluster: &'c Cluster,
     text: &str,
     to: &Pod,
-    nodes: &[IpAddr],
+    port: Port,
+    nodes: &Nodes,
 ) -> Result<Source<'c>, Failure> {
     if let Ok(address) = text.parse::<IpAddr>() {
-        return by_address(cluster, address.to_canonical(), nodes);
+        return by_address(cluster, address.to_canonical(), port, nodes);
     }
     let name = offline::pod_name(text).map_err(|fault| {
         Failure::input(format_args!(
@@ -179,14 +184,15 @@ fn source<'c>(
 fn by_address<'c>(
     cluster: &'c Cluster,
     address: IpAddr,
-    nodes: &[IpAddr],
+    port: Port,
+    nodes: &Nodes,
 ) -> Result<Source<'c>, Failure> {
     let claims: Vec<&Pod> = cluster.owners(address).collect();
     match (cluster.owner(address), &claims[..]) {
         (Some(pod), _) => Ok(Source::Pod(pod, Some(address))),
         // The node is let in whoever else claims its address.
         (None, []) => Ok(Source::Outside(address)),
-        (None, _) if nodes.contains(&address) => Ok(Source::Outside(address)),
+        (None, _) if nodes.admit(address, &inward(port, address)) => Ok(Source::Outside(address)),
         (None, claims) => {
             let names: Vec<String> = claims.iter().map(|pod| pod.name.to_string()).collect();
             Err(Failure::input(format_args!(
@@ -216,18 +222,13 @@ fn from_outside(
     address: IpAddr,
     to: &Pod,
     port: Port,
-    nodes: &[IpAddr],
+    nodes: &Nodes,
 ) -> Result<Judged, Failure> {
     check_family(address, to)?;
     let (table, diagnostics) = offline::table_for(cluster, &cluster.identity(to));
     offline::report(&diagnostics);
-    let flow = Flow::with_peer_address(
-        Direction::Ingress,
-        port.protocol,
-        port.number,
-        Some(address),
-    );
-    let peer = if nodes.contains(&address) {
+    let flow = inward(port, address);
+    let peer = if nodes.admit(address, &flow) {
         Peer::Node
     } else if cluster.broken_pods().len() > 0 {
         // It may be the address of a pod that cannot be read.
@@ -236,6 +237,11 @@ fn from_outside(
         Peer::Outside
     };
     Ok(Judged::new(table, &flow, peer))
+}
+
+/// The flow that enters from that address.
+fn inward(port: Port, from: IpAddr) -> Flow {
+    Flow::with_peer_address(Direction::Ingress, port.protocol, port.number, Some(from))
 }
 
 /// The addresses of both ends; `given` is the source's, if it was asked for by that.
@@ -257,13 +263,13 @@ struct Pair<'c> {
     from: &'c Pod,
     to: &'c Pod,
     port: Port,
-    nodes: &'c [IpAddr],
+    nodes: &'c Nodes,
     identities: [Arc<Identity>; 2],
     tables: [(Arc<Table>, Vec<Diagnostic>); 2],
 }
 
 impl<'c> Pair<'c> {
-    fn of(cluster: &Cluster, from: &'c Pod, to: &'c Pod, port: Port, nodes: &'c [IpAddr]) -> Self {
+    fn of(cluster: &Cluster, from: &'c Pod, to: &'c Pod, port: Port, nodes: &'c Nodes) -> Self {
         let identities = [from, to].map(|pod| Arc::new(cluster.identity(pod)));
         let tables = [&identities[0], &identities[1]];
         Self {
@@ -287,7 +293,8 @@ impl<'c> Pair<'c> {
     /// The destination's ingress and the source's egress, each asked of its own table.
     fn judge(&self, (from_address, to_address): Ends) -> (Judged, Judged) {
         let [from, to] = &self.identities;
-        let is_node = from_address.is_some_and(|address| self.nodes.contains(&address));
+        let is_node = from_address
+            .is_some_and(|address| self.nodes.admit(address, &inward(self.port, address)));
         let [outward, inward] = &self.tables;
         let ingress = self.ask(&inward.0, from, Direction::Ingress, from_address, is_node);
         let egress = self.ask(&outward.0, to, Direction::Egress, to_address, false);

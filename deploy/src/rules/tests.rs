@@ -84,6 +84,42 @@ fn the_rules_of_ipv6() {
 }
 
 #[test]
+fn p11_s65_strict_rules_let_the_node_past_on_its_ports_only() {
+    let strict = wanted().with_node_ports([15008, 80]).unwrap();
+    let of_node = |family: Family, node: &str| -> String {
+        let text = rules(&strict, family);
+        let lines = text.lines().filter(|line| line.contains(node));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    expect![[r#"
+        -A PODWALL_INPUT -s 10.1.0.1/32 -p tcp -m tcp --dport 80 -j ACCEPT
+        -A PODWALL_INPUT -s 10.1.0.1/32 -p tcp -m tcp --dport 15008 -j ACCEPT
+        -A PODWALL_REDIRECT -s 10.1.0.1/32 -p tcp -m tcp --dport 80 -j RETURN
+        -A PODWALL_REDIRECT -s 10.1.0.1/32 -p tcp -m tcp --dport 15008 -j RETURN
+    "#]]
+    .assert_eq(&of_node(Family::Ipv4, "10.1.0.1"));
+    expect![[r#"
+        -A PODWALL_INPUT -s fd00::1/128 -p tcp -m tcp --dport 80 -j ACCEPT
+        -A PODWALL_INPUT -s fd00::1/128 -p tcp -m tcp --dport 15008 -j ACCEPT
+        -A PODWALL_REDIRECT -s fd00::1/128 -p tcp -m tcp --dport 80 -j RETURN
+        -A PODWALL_REDIRECT -s fd00::1/128 -p tcp -m tcp --dport 15008 -j RETURN
+    "#]]
+    .assert_eq(&of_node(Family::Ipv6, "fd00::1"));
+    // All the rest is as without the option.
+    for family in Family::ALL {
+        let rest = |wanted: &Wanted| -> Vec<String> {
+            let text = rules(wanted, family);
+            let nodes = ["10.1.0.1/32", "fd00::1/128"];
+            let others = text
+                .lines()
+                .filter(|line| !nodes.iter().any(|node| line.contains(node)));
+            others.map(str::to_owned).collect()
+        };
+        assert_eq!(rest(&strict), rest(&wanted()));
+    }
+}
+
+#[test]
 fn p40_the_canary_is_the_last_line_of_the_nat_payload() {
     for family in Family::ALL {
         let text = rules(&wanted(), family);

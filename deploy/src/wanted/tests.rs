@@ -47,6 +47,7 @@ fn what_cannot_be_a_node_is_refused_by_name() {
             listen_port: 1,
             canary_port: 2,
             node_addresses: addresses(&[address]),
+            node_ports: Vec::new(),
         };
         assert!(built.canonical().is_err(), "{address}");
     }
@@ -58,6 +59,23 @@ fn ports_are_checked() {
         let error = Wanted::new(listen, canary, []).unwrap_err();
         assert_eq!(error.fault(), crate::Fault::Usage, "{error}");
     }
+}
+
+#[test]
+fn p11_s65_node_ports_are_sorted_single_and_never_zero() {
+    let wanted = Wanted::new(1, 2, []).unwrap();
+    assert_eq!(wanted.node_ports, [], "the node is let past everywhere");
+    let strict = wanted.clone().with_node_ports([443, 80, 443]).unwrap();
+    assert_eq!(strict.node_ports, [80, 443]);
+    assert_eq!(strict.canonical().unwrap(), strict);
+    let error = wanted.with_node_ports([80, 0]).unwrap_err();
+    assert_eq!(error.fault(), crate::Fault::Usage);
+    assert!(error.to_string().contains("--node-port"), "{error}");
+    let built = Wanted {
+        node_ports: vec![443, 0],
+        ..strict
+    };
+    assert!(built.canonical().is_err());
 }
 
 #[test]

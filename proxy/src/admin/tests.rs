@@ -5,11 +5,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::arrival::Mode;
+use crate::world::Nodes;
 
 /// Endpoints on a free port, with a world that knows nothing and a canary port that nobody redirects.
 fn admin() -> (SocketAddr, Arc<Admin>) {
     let account = Account::new(io::sink(), Mode::Redirect).unwrap();
-    let world = World::new(ObjectName::new("shop", "web"), Vec::new());
+    let world = World::new(ObjectName::new("shop", "web"), Nodes::default());
     let admin = Admin::new(account, world, Canary::new(unused_port()));
     let listener = bind(0).unwrap();
     let port = listener.local_addr().unwrap().port();

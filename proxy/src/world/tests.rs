@@ -8,6 +8,7 @@ use podwall_policy::verdict::DenyReason;
 use super::*;
 
 mod large;
+mod node;
 mod subject;
 
 const SPACES: &str = "
@@ -73,9 +74,15 @@ fn upsert(yaml: &str) -> Change {
 }
 
 fn world() -> Arc<World> {
+    world_with(&[])
+}
+
+/// Two addresses of the node, let in on these ports.
+fn world_with(node_ports: &[u16]) -> Arc<World> {
+    let nodes = [ip("192.168.0.1"), ip("::ffff:192.168.0.2")];
     World::new(
         ObjectName::new("shop", "web"),
-        vec![ip("192.168.0.1"), ip("::ffff:192.168.0.2")],
+        Nodes::new(&nodes, node_ports),
     )
 }
 

@@ -15,7 +15,7 @@ use podwall_proxy::identify::feed::Change;
 use podwall_proxy::intercept::destination::{Destinations, OwnPorts};
 use podwall_proxy::intercept::redirect::{Door, DoorError};
 use podwall_proxy::live::Live;
-use podwall_proxy::world::World;
+use podwall_proxy::world::{Nodes, World};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -127,7 +127,7 @@ impl Rig {
         let door = Door::bind(0, PATIENCE).unwrap();
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, door.address().unwrap().port()));
         let (world, log) = (
-            World::new(ObjectName::new("shop", "web"), Vec::new()),
+            World::new(ObjectName::new("shop", "web"), Nodes::default()),
             Log::default(),
         );
         let account = Account::new(log.clone(), Mode::Redirect).unwrap();
