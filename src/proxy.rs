@@ -88,7 +88,7 @@ pub struct Args {
         hide_default_value = true
     )]
     max_connections: String,
-    /// Threads that carry connections [default: one for each processor, at most 4]
+    /// Threads that carry connections [default: 1]
     #[arg(
         long,
         value_name = "COUNT",

@@ -5,9 +5,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use podwall_policy::object::ObjectName;
@@ -43,8 +41,11 @@ pub const MAX_CONNECTIONS: usize = 1 << 20;
 /// The most worker threads that can be asked for.
 pub const MAX_WORKER_THREADS: usize = 64;
 
-/// The most worker threads that are started unasked; a sidecar is a guest on its node.
-const WORKER_THREADS: usize = 4;
+/// The worker threads that are started unasked.
+///
+/// One: a sidecar is a guest on its node, one carries gigabytes a second, and connections that stay
+/// on one thread cost less than connections that move (docs/cost.md).
+const WORKER_THREADS: usize = 1;
 
 /// What was given. Empty text means "not given": the default holds.
 #[derive(Clone, Debug, Default)]
@@ -177,7 +178,7 @@ impl Config {
                 half_close_timeout,
                 drain_timeout,
                 max_connections,
-                worker_threads: worker_threads.unwrap_or_else(default_threads),
+                worker_threads: worker_threads.unwrap_or(WORKER_THREADS),
             }),
             _ => Err(faults),
         }
@@ -347,10 +348,4 @@ fn number(flag: &CountFlag, text: &str, faults: &mut Vec<ConfigFault>) -> Option
         faults.push(ConfigFault::new(name, variable, text, &mend));
     }
     read
-}
-
-fn default_threads() -> usize {
-    available_parallelism()
-        .map_or(1, NonZeroUsize::get)
-        .min(WORKER_THREADS)
 }
