@@ -154,39 +154,56 @@ impl Tools {
             .map(drop)
     }
 
-    /// Runs a program with `input`; gives its output.
     fn run(&self, program: &Path, arguments: &[&str], input: &str) -> Result<String, Attempt> {
-        let failed = |message: &str| Attempt {
+        run(program, arguments, input).map_err(|message| Attempt {
             backend: self.backend,
             family: self.family,
-            obstacle: obstacle(message),
-            message: format!("{}: {message}", program.display()),
-        };
-        let mut child = command(program)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| failed(&error.to_string()))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A program that stops reading early says why; that is the better message.
-            let _ = stdin.write_all(input.as_bytes());
-        }
-        let output = child
-            .wait_with_output()
-            .map_err(|error| failed(&error.to_string()))?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        Err(failed(if said.is_empty() {
-            "failed without a word"
-        } else {
-            &said
-        }))
+            obstacle: obstacle(&message),
+            message,
+        })
     }
+}
+
+/// Everything that `nft` shows, all tables of all families.
+pub(crate) fn nft_ruleset() -> Result<String, Attempt> {
+    let attempt = |obstacle, message| Attempt {
+        backend: Backend::Nft,
+        family: Family::Ipv4,
+        obstacle,
+        message,
+    };
+    let missing = || attempt(Obstacle::Missing, "nft not found".to_owned());
+    let nft = look_up("nft").ok_or_else(missing)?;
+    run(&nft, &["list", "ruleset"], "").map_err(|message| attempt(obstacle(&message), message))
+}
+
+/// Runs a program with `input`; gives its output, or its name and what it said, on one line.
+fn run(program: &Path, arguments: &[&str], input: &str) -> Result<String, String> {
+    let failed = |message: &str| format!("{}: {message}", program.display());
+    let mut child = command(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(&error.to_string()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that stops reading early says why; that is the better message.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child
+        .wait_with_output()
+        .map_err(|error| failed(&error.to_string()))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    Err(failed(if said.is_empty() {
+        "failed without a word"
+    } else {
+        &said
+    }))
 }
 
 /// A command whose messages are English, as [`obstacle`] reads them.

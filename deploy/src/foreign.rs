@@ -2,10 +2,8 @@
 //!
 //! May enter: parsed dumps. Deliberately absent: programs, judging rules that come after ours.
 //!
-//! Limit: rules that `nft` made in tables of its own do not show in the save programs, so they are
-//! not seen here. They cannot send anybody past the relay: our filter rules accept only what our own
-//! redirect, or one to the relay's port, has turned. One that gives arrivals another source does
-//! deceive the relay about who came.
+//! Rules that `nft` made in tables of its own do not show in the save programs:
+//! [`native`](crate::native) lists those.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,8 +20,8 @@ pub struct ForeignRule {
     pub backend: Backend,
     /// The family of its table.
     pub family: Family,
-    /// Its table: `nat` or `mangle`.
-    pub table: &'static str,
+    /// Its table: `nat`, `mangle`, or one of nft's own with its chain.
+    pub table: String,
     /// The rule, as the save program prints it.
     pub rule: String,
 }
@@ -81,7 +79,7 @@ pub(crate) fn foreign(backend: Backend, family: Family, dump: &Dump) -> Vec<Fore
             found.push(ForeignRule {
                 backend,
                 family,
-                table,
+                table: table.to_owned(),
                 rule: rule.line(),
             });
         }

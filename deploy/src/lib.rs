@@ -21,6 +21,7 @@ mod dump;
 mod error;
 mod foreign;
 mod gateways;
+mod native;
 mod plan;
 mod redirect;
 mod rules;

@@ -28,6 +28,7 @@ const TOOLS: &[Tool] = &[
     tool("ip6tables-nft-restore", "iptables"),
     tool("iptables-legacy-restore", "iptables"),
     tool("ip6tables-legacy-restore", "iptables"),
+    tool("nft", "nftables"),
     tool("nginx", "nginx-light"),
     tool("curl", "curl"),
     tool("unshare", "util-linux"),

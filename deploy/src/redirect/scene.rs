@@ -2,10 +2,11 @@
 //!
 //! May enter: parsed dumps and failed attempts. Deliberately absent: wishes, changes.
 
-use crate::backend::{Attempt, Backend, Obstacle, Tools};
+use crate::backend::{Attempt, Backend, Obstacle, Tools, nft_ruleset};
 use crate::dump::Dump;
 use crate::error::RedirectError;
 use crate::foreign::{ForeignRule, foreign};
+use crate::native::native;
 use crate::plan::own_chains;
 use crate::rules::PROBE;
 use crate::wanted::Family;
@@ -42,6 +43,8 @@ impl Reading {
 #[derive(Debug)]
 pub(super) struct Scene {
     outcomes: Vec<Result<Reading, Attempt>>,
+    /// Foreign rules in nft's own tables, or why they cannot be listed.
+    native: Result<Vec<ForeignRule>, Attempt>,
 }
 
 impl Scene {
@@ -50,6 +53,7 @@ impl Scene {
         let all = |backend| Family::ALL.map(|family| Reading::take(backend, family));
         Self {
             outcomes: Backend::ORDER.into_iter().flat_map(all).collect(),
+            native: nft_ruleset().map(|text| native(&text)),
         }
     }
 
@@ -115,6 +119,7 @@ impl Scene {
     pub(super) fn foreign(&self) -> Vec<ForeignRule> {
         self.readings()
             .flat_map(|r| foreign(r.backend, r.family, &r.dump))
+            .chain(self.native.iter().flatten().cloned())
             .collect()
     }
 
@@ -123,7 +128,9 @@ impl Scene {
     pub(super) fn blind_spots(&self, used: Backend) -> Vec<String> {
         let unseen =
             |attempt: &&Attempt| attempt.backend != used && attempt.obstacle != Obstacle::Missing;
-        let failures = self.failures().filter(unseen);
+        let own_tables = self.native.as_ref().err();
+        let own_tables = own_tables.filter(|attempt| attempt.obstacle != Obstacle::Missing);
+        let failures = self.failures().filter(unseen).chain(own_tables);
         failures
             .map(|attempt| format!("cannot look for rules of others in {attempt}"))
             .collect()

@@ -1,0 +1,61 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use expect_test::expect;
+
+use super::native;
+
+const RULESET: &str = "\
+# Warning: table ip nat is managed by iptables-nft, do not touch!
+table ip nat {
+	chain PREROUTING {
+		type nat hook prerouting priority dstnat; policy accept;
+		counter packets 0 bytes 0 redirect
+	}
+}
+table ip disguise {
+	chain in {
+		type nat hook input priority filter; policy accept;
+		ip protocol tcp snat to 10.0.0.7
+	}
+	chain out {
+		type nat hook postrouting priority srcnat; policy accept;
+		masquerade
+	}
+}
+table inet mesh {
+	chain prerouting {
+		type nat hook prerouting priority dstnat; policy accept;
+		tcp dport 80 redirect to :15006
+		jump more
+	}
+	chain more {
+		ip saddr set 10.0.0.9
+		tcp dport 22 accept
+	}
+}
+table ip6 t {
+	chain pre {
+		type filter hook prerouting priority mangle; policy accept;
+		meta l4proto tcp tproxy to :1 accept
+	}
+}
+";
+
+#[test]
+fn rules_in_nfts_own_tables_are_named_with_their_place() {
+    let found = native(RULESET);
+    let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    expect![[r#"
+        foreign rule in nft's own table ip disguise, chain in (ipv4, back end nft): ip protocol tcp snat to 10.0.0.7
+        foreign rule in nft's own table inet mesh, chain prerouting (ipv4, back end nft): tcp dport 80 redirect to :15006
+        foreign rule in nft's own table inet mesh, chain prerouting (ipv6, back end nft): tcp dport 80 redirect to :15006
+        foreign rule in nft's own table inet mesh, chain more (ipv4, back end nft): ip saddr set 10.0.0.9
+        foreign rule in nft's own table inet mesh, chain more (ipv6, back end nft): ip saddr set 10.0.0.9
+        foreign rule in nft's own table ip6 t, chain pre (ipv6, back end nft): meta l4proto tcp tproxy to :1 accept"#]]
+    .assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn an_empty_ruleset_holds_nothing() {
+    assert_eq!(native(""), []);
+}
