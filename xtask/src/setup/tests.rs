@@ -5,7 +5,14 @@ fn an_empty_machine_misses_every_package_once() {
     let wanted = packages(&missing(&[]));
     assert_eq!(
         wanted,
-        ["iproute2", "iptables", "nginx-light", "curl", "util-linux"]
+        [
+            "iproute2",
+            "iptables",
+            "nftables",
+            "nginx-light",
+            "curl",
+            "util-linux"
+        ]
     );
 }
 
