@@ -15,7 +15,7 @@ mod tests;
 mod tree;
 mod words;
 
-use tree::Tree;
+use tree::{File, Tree};
 
 /// One breach of a law.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -28,6 +28,17 @@ struct Finding {
     what: String,
     /// Why the law is there.
     why: &'static str,
+}
+
+impl Finding {
+    fn at(file: &File, line: usize, what: String, why: &'static str) -> Self {
+        Self {
+            path: file.path.clone(),
+            line,
+            what,
+            why,
+        }
+    }
 }
 
 impl fmt::Display for Finding {

@@ -128,7 +128,7 @@ const PROXY: House = House {
         ("live", &["world"]),
         ("connection", CONNECTION),
         ("drain", &["connection", "live"]),
-        ("admin", &["account", "world"]),
+        ("admin", &["account", "world", "sys"]),
         ("run", ALL),
     ],
 };
@@ -164,12 +164,7 @@ fn breaches(house: &House, file: &File) -> Vec<Finding> {
     let top = !below.contains('/');
     let own = below.split('/').next().unwrap_or(below);
     let own = own.trim_end_matches(".rs");
-    let finding = |line, what| Finding {
-        path: file.path.clone(),
-        line,
-        what,
-        why: WHY,
-    };
+    let finding = |line, what| Finding::at(file, line, what, WHY);
     let Some((_, allowed)) = house.rooms.iter().find(|(room, _)| *room == own) else {
         let what = format!("room `{own}` is not in the table of xtask/src/tidy/imports.rs");
         return vec![finding(1, what)];

@@ -13,19 +13,10 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         .collect()
 }
 
-fn finding(file: &File, line: usize, what: String, why: &'static str) -> Finding {
-    Finding {
-        path: file.path.clone(),
-        line,
-        what,
-        why,
-    }
-}
-
 fn length(file: &File) -> Option<Finding> {
     let lines = file.text.lines().count();
     (lines > MAX_LINES).then(|| {
-        finding(
+        Finding::at(
             file,
             MAX_LINES + 1,
             format!("{lines} lines, at most {MAX_LINES} are allowed"),
@@ -41,7 +32,7 @@ fn header(file: &File) -> Option<Finding> {
     }
     let first = file.text.lines().find(|line| !line.trim().is_empty());
     (!first.is_some_and(|line| line.starts_with("//!"))).then(|| {
-        finding(
+        Finding::at(
             file,
             1,
             "no `//!` header at the top".to_owned(),
@@ -54,7 +45,7 @@ fn tests_inline(file: &File) -> Option<Finding> {
     let (line, _) = file
         .code()
         .find(|(_, code)| code.starts_with("mod tests {") || code.starts_with("mod test {"))?;
-    Some(finding(
+    Some(Finding::at(
         file,
         line,
         "tests inside the file that they test".to_owned(),

@@ -151,7 +151,9 @@ fn forbidden(file: &File) -> Vec<Finding> {
     laws.flat_map(|&(_, word, why)| {
         file.code()
             .filter(move |(_, code)| code.contains(word))
-            .map(move |(line, _)| finding(file, line, format!("`{word}` has no place here"), why))
+            .map(move |(line, _)| {
+                Finding::at(file, line, format!("`{word}` has no place here"), why)
+            })
     })
     .collect()
 }
@@ -162,7 +164,7 @@ fn unfinished(file: &File) -> Vec<Finding> {
         .filter_map(|(at, text)| {
             let mark = UNFINISHED.iter().find(|mark| has_word(text, mark))?;
             let why = "unfinished work is an issue that someone owns, not a mark in a file";
-            Some(finding(file, at + 1, format!("`{mark}`"), why))
+            Some(Finding::at(file, at + 1, format!("`{mark}`"), why))
         })
         .collect()
 }
@@ -186,16 +188,7 @@ fn sleeping(file: &File) -> Vec<Finding> {
         .filter(|(_, code)| SLEEPS.iter().any(|sleep| has_word(code, sleep)))
         .map(|(line, _)| {
             let why = "a test waits for a condition with a deadline, through a polling helper; time proves nothing";
-            finding(file, line, "a test sleeps".to_owned(), why)
+            Finding::at(file, line, "a test sleeps".to_owned(), why)
         })
         .collect()
-}
-
-fn finding(file: &File, line: usize, what: String, why: &'static str) -> Finding {
-    Finding {
-        path: file.path.clone(),
-        line,
-        what,
-        why,
-    }
 }
