@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -18,12 +18,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustix::io::Errno;
-use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::account::{Account, SourceReading};
+use crate::sys;
 use crate::world::{SubjectStatus, World, WorldStatus};
 use canary::Canary;
 
@@ -171,36 +170,13 @@ fn respond(status: StatusCode, kind: HeaderValue, text: impl Into<Bytes>) -> Res
     response
 }
 
-/// Listens on `port` of every address; 0 lets the kernel choose. Must be called inside a runtime.
-///
-/// One dual-stack socket; where the pod has no IPv6, one for IPv4.
+/// Listens on `port` of every address, as [`sys::listen`] does. Must be called inside a runtime.
 ///
 /// # Errors
 /// Where the port cannot be had.
 pub fn bind(port: u16) -> Result<TcpListener, AdminPortTaken> {
-    listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
-        .or_else(|error| match Errno::from_io_error(&error) {
-            Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => {
-                listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
-            }
-            _ => Err(error),
-        })
-        .map_err(|source| AdminPortTaken { port, source })
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.nonblocking(),
-        None,
-    )?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(i32::try_from(MAX_CONNECTIONS).unwrap_or(i32::MAX))?;
-    TcpListener::from_std(socket.into())
+    let backlog = i32::try_from(MAX_CONNECTIONS).unwrap_or(i32::MAX);
+    sys::listen(port, backlog, |_| Ok(())).map_err(|source| AdminPortTaken { port, source })
 }
 
 /// Serves until the task is dropped or aborted; connections end with it or soon after.

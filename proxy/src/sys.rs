@@ -3,12 +3,15 @@
 //! May enter: sockets and numbers. Deliberately absent: what they are for; no decision is taken here.
 
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::sockopt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpListener;
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +33,37 @@ pub const SPARE_DESCRIPTORS: u64 = 256;
 /// An error means that the connection is gone already, so there is nobody to tell.
 pub fn reset_on_close(socket: impl AsFd) {
     let _gone_already = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+}
+
+/// Listens on `port` of every address, with at most `backlog` finished handshakes waiting; port 0 lets
+/// the kernel choose. Must be called inside a runtime.
+///
+/// One dual-stack socket; where the kernel has no IPv6, or it is switched off in this pod, one for
+/// IPv4. `prepare` sees the socket before it is bound; what accepted sockets inherit is set there.
+///
+/// # Errors
+/// Where the port cannot be had, or `prepare` fails.
+pub fn listen(
+    port: u16,
+    backlog: i32,
+    prepare: impl Fn(&Socket) -> io::Result<()>,
+) -> io::Result<TcpListener> {
+    let on = |address: SocketAddr| {
+        let family = Domain::for_address(address);
+        let socket = Socket::new(family, Type::STREAM.nonblocking(), None)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_reuse_address(true)?;
+        prepare(&socket)?;
+        socket.bind(&address.into())?;
+        socket.listen(backlog)?;
+        TcpListener::from_std(socket.into())
+    };
+    on((Ipv6Addr::UNSPECIFIED, port).into()).or_else(|error| match Errno::from_io_error(&error) {
+        Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => on((Ipv4Addr::UNSPECIFIED, port).into()),
+        _ => Err(error),
+    })
 }
 
 /// What both legs of a relay want: no waiting for more bytes, and a dead peer noticed (P14).
@@ -95,7 +129,6 @@ pub fn connections_for(descriptors: u64) -> usize {
 /// something, so that trying again at once would spin (P17).
 #[must_use]
 pub fn is_exhaustion(error: &io::Error) -> bool {
-    use rustix::io::Errno;
     matches!(
         Errno::from_io_error(error),
         Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)

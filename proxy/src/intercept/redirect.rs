@@ -5,11 +5,10 @@
 //! meanwhile.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::sys;
@@ -73,14 +72,7 @@ impl Door {
     /// # Errors
     /// Where the port cannot be had.
     pub fn bind(port: u16, dead_peer: Duration) -> Result<Self, DoorError> {
-        let listener = listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), dead_peer)
-            .or_else(|error| match Errno::from_io_error(&error) {
-                // No IPv6 in the kernel, or switched off in this pod.
-                Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => {
-                    listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), dead_peer)
-                }
-                _ => Err(error),
-            })
+        let listener = sys::listen(port, BACKLOG, |socket| sys::prepare_leg(socket, dead_peer))
             .map_err(|source| DoorError::Bind { port, source })?;
         Ok(Self {
             listener,
@@ -145,20 +137,4 @@ impl Door {
             );
         }
     }
-}
-
-fn listen(address: SocketAddr, dead_peer: Duration) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.nonblocking(),
-        None,
-    )?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    sys::prepare_leg(&socket, dead_peer)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }

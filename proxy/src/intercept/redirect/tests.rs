@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use rustix::net::sockopt;
 
 use super::*;
