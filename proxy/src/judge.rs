@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use podwall_policy::compile::{compile, selects};
+use podwall_policy::compile::compile;
 use podwall_policy::compiled::Table;
 use podwall_policy::decide::decide;
 use podwall_policy::diagnostic::Diagnostic;
@@ -114,12 +114,4 @@ impl Judge {
             None => ask(Peer::Pod(&self.table.matching(identity))),
         }
     }
-}
-
-/// Whether a new or changed `policy` may change what holds for `subject`, so that a new table is due.
-///
-/// Never too narrow: what cannot be read may select it.
-#[must_use]
-pub fn concerns(policy: &Policy, subject: &Identity) -> bool {
-    selects(policy, subject)
 }

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use podwall_policy::compile::selects;
 use podwall_policy::document;
 use podwall_policy::flow::{Direction, Protocol};
 use podwall_policy::labels::Labels;
@@ -67,9 +68,9 @@ fn a_number_without_room_is_judged_all_the_same() {
 #[test]
 fn only_policies_that_may_select_the_subject_concern_it() {
     let web = identity("web");
-    assert!(concerns(&policy(ONLY_FRIENDS), &web));
-    assert!(!concerns(&policy(ONLY_FRIENDS), &identity("db")));
-    assert!(!concerns(
+    assert!(selects(&policy(ONLY_FRIENDS), &web));
+    assert!(!selects(&policy(ONLY_FRIENDS), &identity("db")));
+    assert!(!selects(
         &policy(&ONLY_FRIENDS.replace("namespace: shop", "namespace: other")),
         &web
     ));
@@ -78,5 +79,5 @@ fn only_policies_that_may_select_the_subject_concern_it() {
         "{matchLabels: {app: web}}",
         "{matchExpressions: [{key: app, operator: Like}]}",
     );
-    assert!(concerns(&policy(&broken), &identity("db")));
+    assert!(selects(&policy(&broken), &identity("db")));
 }

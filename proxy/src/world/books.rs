@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use podwall_policy::cluster::Cluster;
+use podwall_policy::compile::selects;
 use podwall_policy::diagnostic::Diagnostic;
 use podwall_policy::labels::Labels;
 use podwall_policy::object::{Namespace, Object, ObjectName, Pod};
@@ -15,7 +16,7 @@ use podwall_policy::spec::Policy;
 
 use super::SubjectStatus;
 use crate::identify::feed::Gone;
-use crate::judge::{Judge, concerns};
+use crate::judge::Judge;
 
 /// What is known of the subject.
 #[derive(Debug)]
@@ -170,10 +171,7 @@ impl Books {
             return MadeOf::Nothing(SubjectStatus::NamespaceUnknown);
         };
         let identity = Identity::of(pod, Some(labels.clone()));
-        let selecting = self
-            .policies
-            .values()
-            .filter(|one| concerns(one, &identity));
+        let selecting = self.policies.values().filter(|one| selects(one, &identity));
         let selecting = selecting.cloned().collect();
         MadeOf::Known(identity, selecting)
     }
