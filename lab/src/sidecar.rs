@@ -21,6 +21,8 @@ const START: Duration = Duration::from_secs(20);
 const REQUEST: Duration = Duration::from_secs(5);
 /// The sidecar's default port for its endpoints.
 const ADMIN_PORT: u16 = 15872;
+/// The series that grows by every change that could alter a verdict.
+const GENERATION: &str = "podwall_generation";
 
 /// podwall beside one pod. Dropping it kills the sidecar; the rules stay.
 #[derive(Debug)]
@@ -150,6 +152,34 @@ impl Sidecar {
             .lines()
             .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         Ok(value.and_then(|text| text.split(' ').next()?.parse().ok()))
+    }
+
+    /// How many changes that could alter a verdict it has taken in.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] where the endpoint does not answer or lacks the figure.
+    pub fn generation(&self) -> LabResult<f64> {
+        self.metric(GENERATION)?.ok_or_else(|| {
+            let fault = std::io::Error::other(format!("no series {GENERATION}"));
+            LabError::io("read /metrics")(fault)
+        })
+    }
+
+    /// Waits until it has taken in a change after `generation`.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] after `deadline`, with the output.
+    pub fn wait_beyond(&self, generation: f64, deadline: Duration) -> LabResult<()> {
+        if wait_until(deadline, || {
+            self.generation().is_ok_and(|now| now > generation)
+        }) {
+            return Ok(());
+        }
+        Err(LabError::Timeout {
+            what: "the sidecar to take in the manifests".to_owned(),
+            after: deadline,
+            output: self.process.output_so_far(),
+        })
     }
 
     /// Every access-log line so far.

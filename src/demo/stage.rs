@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use podwall_lab::{Lab, LabError, LabResult, Nginx, Pod, PodSpec, Sidecar, wait_until};
+use podwall_lab::{Lab, LabError, LabResult, Nginx, Pod, PodSpec, Sidecar};
 use podwall_policy::document;
 use podwall_policy::object::Object;
 
@@ -13,8 +13,6 @@ use super::script::{CLIENTS, CLUSTER, PORTS, SUBJECT};
 
 /// Bound on the time from a written manifest to its being taken in.
 const TAKEN_IN: Duration = Duration::from_secs(10);
-/// The series that grows by every change that the sidecar has taken in.
-const GENERATION: &str = "podwall_generation";
 
 /// The labels of app1 after the last step, as the manifests have them; no other pod has none.
 const NO_LABELS: &str = r#""labels":{}"#;
@@ -57,22 +55,12 @@ impl Stage {
     /// # Errors
     /// Where the change cannot be written, or is not taken in.
     pub fn change(&mut self, change: impl FnOnce(&mut Lab) -> LabResult<()>) -> LabResult<()> {
-        let before = (self.sidecar.metric(GENERATION)?, self.written());
+        let (generation, before) = (self.sidecar.generation()?, self.written());
         self.lab.batch(change)?;
-        if self.written() == before.1 {
+        if self.written() == before {
             return Ok(());
         }
-        let sidecar = &self.sidecar;
-        if wait_until(TAKEN_IN, || {
-            sidecar.metric(GENERATION).is_ok_and(|now| now > before.0)
-        }) {
-            return Ok(());
-        }
-        Err(LabError::Timeout {
-            what: "the sidecar to take in the manifests".to_owned(),
-            after: TAKEN_IN,
-            output: sidecar.process().output_so_far(),
-        })
+        self.sidecar.wait_beyond(generation, TAKEN_IN)
     }
 
     /// The manifests as they are at this moment; empty where they cannot be read, which is no content.

@@ -90,19 +90,13 @@ impl Scene {
     pub fn change(&mut self, change: impl FnOnce(&mut Lab) -> LabResult<()>) {
         let before = self.generation();
         self.lab.batch(change).expect("a change");
-        assert!(
-            podwall_lab::wait_until(SOON, || self.generation() > before),
-            "the change was not taken in: {}",
-            self.sidecar().process().output_so_far()
-        );
+        let taken_in = self.sidecar().wait_beyond(before, SOON);
+        taken_in.expect("the change taken in");
     }
 
     /// How many changes the sidecar has taken in.
     pub fn generation(&self) -> f64 {
-        let series = self.sidecar().metric("podwall_generation");
-        series
-            .expect("metrics")
-            .expect("the series podwall_generation")
+        self.sidecar().generation().expect("the generation")
     }
 
     /// Asks `shop/web` from `client` over IPv4 by curl.
