@@ -83,7 +83,7 @@ impl Shared {
     /// Reads every flag and adds what is wrong to `faults`; a faulty value reads as its default.
     pub fn read(&self, faults: &mut Vec<ConfigFault>) -> Effective {
         if self.mode != "redirect" {
-            faults.push(fault(
+            faults.push(ConfigFault::new(
                 "--mode",
                 "PODWALL_MODE",
                 &self.mode,
@@ -117,7 +117,7 @@ impl Shared {
         if !self.no_gateway {
             match podwall_deploy::gateways() {
                 Ok(gateways) => node.extend(gateways),
-                Err(error) => faults.push(fault(
+                Err(error) => faults.push(ConfigFault::new(
                     "--no-gateway",
                     "PODWALL_NO_GATEWAY",
                     "",
@@ -151,7 +151,7 @@ impl Shared {
                 "" => {}
                 text => match text.parse::<IpAddr>() {
                     Ok(address) => drop(node.insert(address.to_canonical())),
-                    Err(_) => faults.push(fault(
+                    Err(_) => faults.push(ConfigFault::new(
                         flag,
                         variable,
                         text,
@@ -170,7 +170,7 @@ impl Shared {
             match (text, port_number(text)) {
                 ("", _) => {}
                 (_, Some(port)) => ports.extend([port, admin_port]),
-                (_, None) => faults.push(fault(
+                (_, None) => faults.push(ConfigFault::new(
                     "--node-port",
                     "PODWALL_NODE_PORTS",
                     text,
@@ -195,7 +195,7 @@ fn port(
     faults: &mut Vec<ConfigFault>,
 ) -> u16 {
     port_number(text).unwrap_or_else(|| {
-        faults.push(fault(
+        faults.push(ConfigFault::new(
             flag,
             variable,
             text,
@@ -218,10 +218,6 @@ pub fn faults_together(faults: &[ConfigFault]) -> Result<(), Failure> {
         "bad configuration:{}",
         lines.concat()
     )))
-}
-
-fn fault(flag: &str, variable: &str, value: &str, mend: &str) -> ConfigFault {
-    ConfigFault::new(flag, variable, value, mend)
 }
 
 impl fmt::Display for Effective {
