@@ -20,11 +20,11 @@ use podwall_policy::cluster::Cluster;
 use podwall_policy::diagnostic::Diagnostic;
 use podwall_policy::explain::Miss;
 use podwall_policy::flow::Flow;
-use podwall_policy::object::{Object, ObjectName};
+use podwall_policy::object::ObjectName;
 use podwall_policy::verdict::AllowReason;
 use tokio::sync::watch;
 
-use crate::identify::feed::{Change, Gone};
+use crate::identify::feed::{Change, Gone, Kind};
 use crate::identify::index::{Effect, Index};
 use crate::judge::{Judge, Sender};
 use crate::ruling::{Decision, Refusal, Ruling};
@@ -34,6 +34,7 @@ use health::Health;
 mod books;
 mod health;
 mod nodes;
+mod relist;
 #[cfg(test)]
 mod tests;
 
@@ -147,9 +148,18 @@ impl World {
         let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         match change {
             Change::Resync(cluster) => self.resync(&mut books, &cluster),
+            Change::Relist(kind) => {
+                books.relists.begin(kind);
+                Touched::Nothing
+            }
+            Change::Listed(object) => {
+                books.relists.listed(object);
+                Touched::Nothing
+            }
+            Change::Relisted(kind) => self.relisted(&mut books, kind),
             Change::Upsert(object) => {
                 books.upsert(&object);
-                self.step(&mut books, |index| upsert(index, &object))
+                self.step(&mut books, |index| index.upsert(&object))
             }
             Change::Delete(gone) => {
                 books.delete(&gone);
@@ -157,7 +167,7 @@ impl World {
             }
             Change::Findings(findings) => self.note(|health| health.documents(findings)),
             Change::SourceProblem(problem) => self.note(|health| health.problem(problem)),
-            Change::SourceHealthy => self.note(|health| health.confirmed(Instant::now())),
+            Change::SourceHealthy(as_of) => self.note(|health| health.confirmed(as_of)),
         }
     }
 
@@ -227,6 +237,19 @@ impl World {
         });
         self.state.clear_poison();
         touched
+    }
+
+    /// All of one kind at once: what is not listed is gone.
+    fn relisted(&self, books: &mut Books, kind: Kind) -> Touched {
+        let Some(objects) = books.relists.end(kind) else {
+            return Touched::Nothing;
+        };
+        if kind == Kind::Policy {
+            books.forget_policies();
+        }
+        objects.iter().for_each(|object| books.upsert(object));
+        let whole = books.relists.all_whole();
+        self.step_as(books, whole, |index| index.relist(kind, &objects))
     }
 
     fn step(&self, books: &mut Books, change: impl FnOnce(&mut Index) -> Effect) -> Touched {
@@ -307,16 +330,6 @@ impl State {
             self.health.last_change_at = Some(now);
         }
         (touched, old)
-    }
-}
-
-fn upsert(index: &mut Index, object: &Object) -> Effect {
-    match object {
-        Object::Pod(pod) => index.upsert_pod(pod),
-        Object::Namespace(namespace) => index.upsert_namespace(namespace),
-        Object::BrokenPod(name) => index.break_pod(name),
-        Object::BrokenNamespace(name) => index.forget_namespace(name),
-        Object::Policy(_) => Effect::default(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! come from. Nothing past this file may know the source; [`files`] is one of them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use podwall_policy::cluster::Cluster;
 use podwall_policy::diagnostic::Diagnostic;
@@ -16,6 +17,15 @@ pub mod files;
 pub enum Change {
     /// The whole state, which replaces everything known before; the source is synced from then on.
     Resync(Cluster),
+    /// The source begins to list all objects of one kind anew. What was known of the kind stays in
+    /// force until [`Relisted`](Self::Relisted). The same again before that begins anew: what was
+    /// listed in between counts for nothing.
+    Relist(Kind),
+    /// One object of a kind that is being listed.
+    Listed(Object),
+    /// All objects of the kind have been told: they replace what was known of it, as one swap. The
+    /// source is synced once this has been told of every kind.
+    Relisted(Kind),
     /// An object that is new or changed.
     Upsert(Object),
     /// An object that is gone.
@@ -25,8 +35,34 @@ pub enum Change {
     /// The newest input cannot be taken, and why: object or `file:line`, and the mend. What was known
     /// before stays in force (S84).
     SourceProblem(String),
-    /// The source was asked, is well, and has nothing new.
-    SourceHealthy,
+    /// The source is well, and what it told is whole as of this moment.
+    SourceHealthy(Instant),
+}
+
+/// The kinds of objects, each of which a source may list by itself.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Kind {
+    /// Pods, of the whole cluster.
+    Pod,
+    /// Namespaces.
+    Namespace,
+    /// NetworkPolicies, at least those of the subject's namespace.
+    Policy,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Pod, Self::Namespace, Self::Policy];
+
+    /// The kind that `object` is of.
+    #[must_use]
+    pub const fn of(object: &Object) -> Self {
+        match object {
+            Object::Pod(_) | Object::BrokenPod(_) => Self::Pod,
+            Object::Namespace(_) | Object::BrokenNamespace(_) => Self::Namespace,
+            Object::Policy(_) => Self::Policy,
+        }
+    }
 }
 
 /// An object that is gone.

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use podwall_policy::labels::Labels;
-use podwall_policy::object::{Namespace, ObjectName, Pod};
+use podwall_policy::object::{Namespace, Object, ObjectName, Pod};
 use podwall_policy::peer::Identity;
 
+use crate::identify::feed::Kind;
 use claims::{Owners, owned_addresses};
 use identities::Identities;
 
@@ -50,6 +51,14 @@ pub struct Effect {
     pub touched: HashSet<IpAddr>,
     /// Slots whose identity no pod has any more: what was computed for them must be forgotten.
     pub released: Vec<Slot>,
+}
+
+impl Effect {
+    /// Both, one after the other.
+    fn join(&mut self, next: Self) {
+        self.touched.extend(next.touched);
+        self.released.extend(next.released);
+    }
 }
 
 /// Address to pod.
@@ -170,6 +179,60 @@ impl Index {
     /// The namespace's labels are no longer known, which is not "it has none" (P27).
     pub fn forget_namespace(&mut self, name: &str) -> Effect {
         self.relabel_namespace(name, None)
+    }
+
+    /// Takes an object in, new or changed.
+    pub fn upsert(&mut self, object: &Object) -> Effect {
+        match object {
+            Object::Pod(pod) => self.upsert_pod(pod),
+            Object::Namespace(namespace) => self.upsert_namespace(namespace),
+            Object::BrokenPod(name) => self.break_pod(name),
+            Object::BrokenNamespace(name) => self.forget_namespace(name),
+            Object::Policy(_) => Effect::default(),
+        }
+    }
+
+    /// Makes `objects` all there is of one kind.
+    pub fn relist(&mut self, kind: Kind, objects: &[Object]) -> Effect {
+        let mut effect = Effect::default();
+        for object in objects {
+            effect.join(self.upsert(object));
+        }
+        let listed: HashSet<(&ObjectName, Option<&str>)> = objects
+            .iter()
+            .filter_map(|object| match object {
+                Object::Pod(pod) => Some((&pod.name, pod.uid.as_deref())),
+                _ => None,
+            })
+            .collect();
+        let spaces: HashSet<&str> = objects
+            .iter()
+            .filter_map(|object| match object {
+                Object::Namespace(one) => Some(&*one.name),
+                _ => None,
+            })
+            .collect();
+        if kind == Kind::Pod {
+            let ghost = |id: &RecordId| {
+                self.record(*id)
+                    .is_some_and(|one| !listed.contains(&(&one.name, one.uid.as_deref())))
+            };
+            let ghosts: Vec<RecordId> = (0..self.records.len()).filter(ghost).collect();
+            for id in ghosts {
+                self.remove_record(id, &mut effect);
+            }
+        }
+        if kind == Kind::Namespace {
+            let ghosts = self
+                .namespaces
+                .keys()
+                .filter(|one| !spaces.contains(&***one));
+            let ghosts: Vec<Arc<str>> = ghosts.cloned().collect();
+            for name in ghosts {
+                effect.join(self.forget_namespace(&name));
+            }
+        }
+        effect
     }
 
     /// The index of exactly these objects, and what differs from this one. Linear.

@@ -15,12 +15,15 @@ use podwall_policy::peer::Identity;
 use podwall_policy::spec::Policy;
 
 use super::SubjectStatus;
+use super::relist::Relists;
 use crate::identify::feed::Gone;
 use crate::judge::Judge;
 
 /// What is known of the subject.
 #[derive(Debug)]
 pub(super) struct Books {
+    /// Lists that are not whole yet.
+    pub(super) relists: Relists,
     subject: ObjectName,
     /// The subject when it was last seen alive.
     pod: Option<Pod>,
@@ -56,6 +59,7 @@ pub(super) struct Holds {
 impl Books {
     pub(super) fn new(subject: ObjectName) -> Self {
         Self {
+            relists: Relists::default(),
             subject,
             pod: None,
             namespace: None,
@@ -83,8 +87,7 @@ impl Books {
     }
 
     pub(super) fn resync(&mut self, cluster: &Cluster) {
-        self.policies.clear();
-        self.stale = true;
+        self.forget_policies();
         cluster.policies().iter().for_each(|one| self.adopt(one));
         cluster.pods().for_each(|one| self.saw(one));
         cluster.namespaces().for_each(|one| self.saw_namespace(one));
@@ -92,6 +95,12 @@ impl Books {
         cluster
             .broken_namespaces()
             .for_each(|one| self.lost_namespace(one));
+    }
+
+    /// Those that are listed anew come again.
+    pub(super) fn forget_policies(&mut self) {
+        self.policies.clear();
+        self.stale = true;
     }
 
     fn saw(&mut self, pod: &Pod) {

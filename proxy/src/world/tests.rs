@@ -336,7 +336,7 @@ fn s84_a_problem_of_the_source_keeps_what_is_in_force_and_is_told_until_it_is_ov
     let status = world.status();
     assert_eq!(status.problem.as_deref(), Some("state.yaml:3: no"));
     assert_eq!(status.last_confirmed_at, confirmed);
-    let _ = world.apply(Change::SourceHealthy);
+    let _ = world.apply(Change::SourceHealthy(std::time::Instant::now()));
     assert_eq!(world.status().problem, None);
     assert!(world.status().last_confirmed_at > confirmed);
 }

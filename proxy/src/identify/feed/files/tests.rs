@@ -74,8 +74,13 @@ impl Heard {
                 Some(names.join(" "))
             }
             Change::SourceProblem(problem) => Some(format!("problem: {problem}")),
-            Change::SourceHealthy => Some("well".to_owned()),
-            Change::Findings(_) | Change::Upsert(_) | Change::Delete(_) => None,
+            Change::SourceHealthy(_) => Some("well".to_owned()),
+            Change::Relist(_)
+            | Change::Listed(_)
+            | Change::Relisted(_)
+            | Change::Findings(_)
+            | Change::Upsert(_)
+            | Change::Delete(_) => None,
         }
     }
 

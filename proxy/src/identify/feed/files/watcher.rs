@@ -102,7 +102,7 @@ impl<S: FnMut(Change)> Watcher<S> {
                 polled: Some(seen),
             });
         }
-        (self.send)(Change::SourceHealthy);
+        (self.send)(Change::SourceHealthy(std::time::Instant::now()));
         None
     }
 
