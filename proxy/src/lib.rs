@@ -3,6 +3,7 @@
 //! Read in packet order: [`intercept`] yields an [`arrival`], [`connection`] tells its story,
 //! [`world`] is what is known at this moment ([`identify`] says who, [`judge`] asks the law),
 //! [`answer`] relays or resets, [`account`] writes it down. [`run`] joins the rooms.
+pub mod access;
 pub mod account;
 pub mod admin;
 pub mod answer;

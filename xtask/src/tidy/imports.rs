@@ -106,18 +106,19 @@ const DOCUMENT_AND_LAW: &[&str] = &[
     "verdict",
 ];
 
-const NOUNS: &[&str] = &["arrival", "farewell", "ruling", "sys"];
+const NOUNS: &[&str] = &["access", "arrival", "farewell", "ruling", "sys"];
 
 /// The five rooms never meet; `world` joins identify and judge, `connection` and `run` join all.
 const PROXY: House = House {
     src: "proxy/src/",
     rooms: &[
         ("lib", &[]),
+        ("access", &[]),
         ("arrival", &[]),
         ("ruling", &[]),
         ("farewell", &["arrival", "ruling"]),
         ("sys", &[]),
-        ("config", &[]),
+        ("config", &["access"]),
         ("hold", &[]),
         ("intercept", NOUNS),
         ("identify", NOUNS),
