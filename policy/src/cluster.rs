@@ -4,7 +4,7 @@
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -156,6 +156,19 @@ impl Cluster {
             })
             .collect()
     }
+}
+
+/// `over` on top of `under`: an object of `under` stays unless one of `over` has its kind and name.
+///
+/// Replaced is the whole object, not its fields: a Pod of `over` without status has no address, as
+/// any Pod that is written by hand.
+#[must_use]
+pub fn overlay(under: Vec<Object>, over: Vec<Object>) -> Vec<Object> {
+    let replaced: HashSet<Key> = over.iter().map(key).collect();
+    let mut objects = under;
+    objects.retain(|object| !replaced.contains(&key(object)));
+    objects.extend(over);
+    objects
 }
 
 /// Kind, namespace and name.

@@ -212,3 +212,59 @@ fn s67_and_s70_host_network_and_finished_pods_own_no_address() {
         );
     }
 }
+
+/// The objects of these manifests.
+fn objects(manifests: &[&str]) -> Vec<Object> {
+    document::read("test.yaml", &manifests.join("\n---\n"))
+        .expect("readable manifests")
+        .objects
+}
+
+#[test]
+fn what_lies_on_top_replaces_the_object_of_its_kind_and_name() {
+    let relabelled = WEB.replace("app: web", "app: db");
+    let open = DENY.replace("shop}", "shop}, spec: {podSelector: {}, ingress: [{}]}");
+    let over = objects(&[&relabelled, &open]);
+    let all = overlay(objects(&[SHOP, WEB, DENY]), over);
+    let (cluster, found) = Cluster::assemble(all).expect("nothing is there twice");
+    assert!(found.is_empty(), "the namespace is below: {found:?}");
+    let web = cluster.pod(&ObjectName::new("shop", "web")).unwrap();
+    assert_eq!(web.labels.to_string(), "app=db");
+    assert_eq!(cluster.pods().len(), 1);
+    let policies = cluster.policies();
+    assert_eq!(policies.len(), 1);
+    assert_eq!(policies[0], assemble(&[&open]).unwrap().0.policies()[0]);
+}
+
+#[test]
+fn what_lies_on_top_leaves_everything_else() {
+    // The same name as another kind's, and in another namespace, is another object.
+    let over = [
+        DENY.replace("name: deny", "name: web"),
+        WEB.replace("namespace: shop", "namespace: other"),
+    ];
+    let over = objects(&[&over[0], &over[1]]);
+    let (cluster, _) = Cluster::assemble(overlay(objects(&[SHOP, WEB, DENY]), over)).unwrap();
+    assert_eq!((cluster.pods().len(), cluster.policies().len()), (2, 2));
+    assert_eq!(cluster.namespaces().len(), 1);
+}
+
+#[test]
+fn a_pod_on_top_takes_its_addresses_with_it() {
+    let bare = WEB.replace(", status: {podIP: 10.0.0.1}", "");
+    let all = overlay(objects(&[SHOP, WEB]), objects(&[&bare]));
+    let (cluster, _) = Cluster::assemble(all).unwrap();
+    assert_eq!(cluster.owner("10.0.0.1".parse().unwrap()), None);
+    // One that cannot be read replaces, too: what it was before is unknown (P26).
+    let broken = WEB.replace("{app: web}", "app=web");
+    let all = overlay(objects(&[SHOP, WEB]), objects(&[&broken]));
+    let (cluster, _) = Cluster::assemble(all).unwrap();
+    assert_eq!((cluster.pods().len(), cluster.broken_pods().len()), (0, 1));
+}
+
+#[test]
+fn two_that_differ_on_top_still_contradict_each_other() {
+    let over = objects(&[WEB, &WEB.replace("app: web", "app: db")]);
+    let conflict = Cluster::assemble(overlay(objects(&[WEB]), over)).unwrap_err();
+    assert_eq!((conflict.kind, &*conflict.name), ("Pod", "shop/web"));
+}
