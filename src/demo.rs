@@ -1,16 +1,18 @@
 //! `podwall demo`: the tutorial's scenario, played with real pods, nginx, sidecar and requests.
 //!
-//! `script` says what is played, `stage` builds it, `play` plays one step, `show` prints it.
+//! `script` says what is played, `stage` where it can be, `lab` builds such a stage, `play` plays one step, `show`
+//! prints it.
 
-use std::io::Write;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::ValueEnum;
 use podwall_lab::LabError;
 
 use crate::failure::{Failure, Outcome, told};
+use stage::Stage;
 
+mod lab;
 mod play;
 mod script;
 mod show;
@@ -59,7 +61,7 @@ pub fn run(args: &Args) -> Outcome {
     podwall_lab::elevate().map_err(missing)?;
     let Mode::Redirect = args.mode;
     let began = Instant::now();
-    let mut stage = stage::Stage::build().map_err(missing)?;
+    let mut stage = lab::LabStage::build().map_err(missing)?;
     let mut played = Vec::new();
     let mut out = std::io::stdout().lock();
     for step in &script::STEPS {
@@ -70,38 +72,26 @@ pub fn run(args: &Args) -> Outcome {
         played.push(rows);
     }
     let ok = played.iter().flat_map(|step| &step.rows).all(|row| row.ok);
-    told(finish(&mut out, args, &played, ok, began.elapsed()))?;
+    let report = show::Report {
+        version: 1,
+        mode: "redirect",
+        platform: stage.platform(),
+        ok,
+        seconds: began.elapsed().as_secs_f64(),
+        steps: &played,
+    };
+    told(match args.output {
+        Output::Table => show::sum(&mut out, &report),
+        Output::Json => show::json(&mut out, &report),
+    })?;
     if args.keep {
         keep(&stage)?;
     }
     Ok(ExitCode::from(u8::from(!ok)))
 }
 
-fn finish(
-    out: &mut impl Write,
-    args: &Args,
-    played: &[show::Played],
-    ok: bool,
-    took: Duration,
-) -> std::io::Result<()> {
-    match args.output {
-        Output::Table => show::sum(out, played, took),
-        Output::Json => {
-            let report = show::Report {
-                version: 1,
-                mode: "redirect",
-                ok,
-                seconds: took.as_secs_f64(),
-                steps: played,
-            };
-            serde_json::to_writer_pretty(&mut *out, &report)?;
-            writeln!(out)
-        }
-    }
-}
-
 /// Says how to try by hand, and waits until somebody ends it.
-fn keep(stage: &stage::Stage) -> Result<(), Failure> {
+fn keep(stage: &dyn Stage) -> Result<(), Failure> {
     eprint!("{}", stage.how_to_enter());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

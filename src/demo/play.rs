@@ -1,32 +1,20 @@
 //! One step: change the cluster, let every client ask on every port, read podwall's own word for it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use podwall_lab::{LabError, LabResult, Pod, Process};
+use podwall_lab::{LabResult, Process, wait_until};
 use serde_json::Value;
 
-use super::script::{CLIENTS, PORTS, SUBJECT, Step};
+use super::script::{CLIENTS, PORTS, Step};
 use super::show::{Played, Row};
-use super::stage::Stage;
-
-/// Bound on one request; a reset takes a millisecond, so whoever waits this long was dropped.
-const REQUEST: Duration = Duration::from_secs(5);
-
-/// The lab's exit code for a curl that could not be run.
-const NOT_RUN: i32 = -1;
+use super::stage::{Name, REQUEST, Stage};
 
 /// Plays `step`.
 ///
 /// # Errors
-/// Where the lab fails; an unexpected answer is a row, not an error.
-pub fn step(stage: &mut Stage, step: &Step) -> LabResult<Played> {
-    stage.change(|lab| {
-        lab.set_policies_yaml(step.policies.map_or("", |policies| policies.yaml))?;
-        if let Some((namespace, key, value)) = step.namespace_label {
-            lab.namespace(namespace, &[(key, value)])?;
-        }
-        Ok(())
-    })?;
+/// Where the stage fails; an unexpected answer is a row, not an error.
+pub fn step(stage: &mut dyn Stage, step: &Step) -> LabResult<Played> {
+    stage.prepare(step)?;
     let mut rows = Vec::new();
     if let Some(client) = step.cut_stream_of {
         rows.push(cut_stream(stage, client)?);
@@ -46,25 +34,17 @@ pub fn step(stage: &mut Stage, step: &Step) -> LabResult<Played> {
     })
 }
 
-fn request(stage: &Stage, client: (&str, &str), port: u16, expect_page: bool) -> LabResult<Row> {
-    let (pod, app2) = (stage.pod(client)?, stage.pod(SUBJECT)?);
-    let skip = stage.sidecar.log().len();
-    let asked = Instant::now();
-    let answer = pod.curl(&format!("http://{}:{port}/", app2.v4()), REQUEST);
-    let milliseconds = asked.elapsed().as_secs_f64() * 1e3;
-    if answer.exit == NOT_RUN {
-        return Err(LabError::Io {
-            what: "run curl".to_owned(),
-            source: std::io::Error::other(answer.error),
-        });
-    }
+fn request(stage: &dyn Stage, client: Name<'_>, port: u16, expect_page: bool) -> LabResult<Row> {
+    let skip = stage.lines();
+    let answer = stage.ask(client, port)?;
+    let curl = &answer.curl;
     let page = format!("port {port}");
-    let seen = match (answer.exit, answer.http) {
-        (0, Some(200)) if answer.body.contains(&page) => "200".to_owned(),
-        (_, None) if answer.reset => "reset".to_owned(),
-        (exit, _) => format!("curl exit {exit}: {}", answer.error),
+    let seen = match (curl.exit, curl.http) {
+        (0, Some(200)) if curl.body.contains(&page) => "200".to_owned(),
+        (_, None) if curl.reset => "reset".to_owned(),
+        (exit, _) => format!("curl exit {exit}: {}", curl.error),
     };
-    let line = log_line(stage, skip, &pod, port, "connection")?;
+    let line = log_line(stage, skip, client, port, "connection")?;
     let expected = if expect_page { "200" } else { "reset" };
     Ok(row(
         client,
@@ -72,29 +52,24 @@ fn request(stage: &Stage, client: (&str, &str), port: u16, expect_page: bool) ->
         expected,
         seen,
         &line,
-        milliseconds,
+        answer.milliseconds,
     ))
 }
 
 /// A stream that is open and carries data when its right is taken away.
-fn cut_stream(stage: &mut Stage, client: (&str, &str)) -> LabResult<Row> {
-    let (pod, app2) = (stage.pod(client)?, stage.pod(SUBJECT)?);
-    let stream = pod
-        .command("curl")
-        .args(["-q", "-sS", "-N", "--noproxy", "*"])
-        .arg(format!("http://{}:80/slow", app2.v4()))
-        .spawn()?;
-    let flowing = podwall_lab::wait_until(REQUEST, || !stream.stdout_so_far().is_empty());
-    let skip = stage.sidecar.log().len();
+fn cut_stream(stage: &mut dyn Stage, client: Name<'_>) -> LabResult<Row> {
+    let stream = stage.open_stream(client)?;
+    let flowing = wait_until(REQUEST, || !stream.stdout_so_far().is_empty());
+    let skip = stage.lines();
     let asked = Instant::now();
-    stage.change(|lab| lab.relabel(client.0, client.1, &[]))?;
+    stage.take_labels(client)?;
     let seen = if flowing {
         end_of(&stream)
     } else {
         "no data".to_owned()
     };
     let milliseconds = asked.elapsed().as_secs_f64() * 1e3;
-    let line = log_line(stage, skip, &pod, 80, "revocation")?;
+    let line = log_line(stage, skip, client, 80, "revocation")?;
     Ok(row(
         client,
         "80/TCP stream".to_owned(),
@@ -119,23 +94,24 @@ fn end_of(stream: &Process) -> String {
 
 /// podwall's line for this client and port, null where it has none. The source's port does not count:
 /// the kernel may rewrite it on the way.
-fn log_line(stage: &Stage, skip: usize, client: &Pod, port: u16, kind: &str) -> LabResult<Value> {
-    let source = client.v4().to_string();
+fn log_line(
+    stage: &dyn Stage,
+    skip: usize,
+    client: Name<'_>,
+    port: u16,
+    kind: &str,
+) -> LabResult<Value> {
+    let source = stage.address(client)?.to_string();
     let wanted = |line: &Value| {
         line["kind"] == kind
             && line["source"] == source.as_str()
             && line["destination_port"] == port
     };
-    match stage.sidecar.wait_log(skip, wanted, REQUEST) {
-        Err(LabError::Timeout { .. }) if stage.sidecar.process().status().is_none() => {
-            Ok(Value::Null)
-        }
-        found => found,
-    }
+    Ok(stage.line(skip, &wanted)?.unwrap_or(Value::Null))
 }
 
 fn row(
-    client: (&str, &str),
+    client: Name<'_>,
     to: String,
     expected: &'static str,
     seen: String,

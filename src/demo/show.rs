@@ -3,7 +3,6 @@
 //! May enter: what was played. Deliberately absent: any judgement but "as expected or not".
 
 use std::io::Write;
-use std::time::Duration;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
@@ -56,6 +55,8 @@ pub struct Report<'p> {
     pub version: u32,
     /// Through which data path.
     pub mode: &'static str,
+    /// What the pods ran on: `lab` or `kubernetes`.
+    pub platform: &'static str,
     /// Whether every row is as expected.
     pub ok: bool,
     /// From the first pod to the last row, in seconds.
@@ -115,8 +116,8 @@ fn seen(row: &Row) -> String {
 ///
 /// # Errors
 /// Where `out` cannot be written.
-pub fn sum(out: &mut impl Write, steps: &[Played], took: Duration) -> std::io::Result<()> {
-    let rows = steps.iter().flat_map(|step| &step.rows);
+pub fn sum(out: &mut impl Write, report: &Report<'_>) -> std::io::Result<()> {
+    let rows = report.steps.iter().flat_map(|step| &step.rows);
     let (good, bad) = rows.fold((0, 0), |(good, bad), row| {
         if row.ok {
             (good + 1, bad)
@@ -124,7 +125,7 @@ pub fn sum(out: &mut impl Write, steps: &[Played], took: Duration) -> std::io::R
             (good, bad + 1)
         }
     });
-    let seconds = took.as_secs_f64();
+    let seconds = report.seconds;
     if bad == 0 {
         return writeln!(out, "\nAll {good} rows are as expected, in {seconds:.1} s.");
     }
@@ -133,4 +134,13 @@ pub fn sum(out: &mut impl Write, steps: &[Played], took: Duration) -> std::io::R
         "\n{bad} of {} rows are NOT as expected (marked with !), in {seconds:.1} s.",
         good + bad
     )
+}
+
+/// The whole demo for programs.
+///
+/// # Errors
+/// Where `out` cannot be written.
+pub fn json(out: &mut impl Write, report: &Report<'_>) -> std::io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report)?;
+    writeln!(out)
 }

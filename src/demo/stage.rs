@@ -1,149 +1,79 @@
-//! The stage: the scenario's pods in the lab, nginx in app2, podwall beside it.
+//! What a stage has to be able to do, so that the scenario can be played on it.
 //!
-//! Deliberately absent: what is expected of anybody.
+//! The stages themselves are `lab` and `kubernetes`. Deliberately absent: what is expected of anybody.
 
-use std::fmt::Write;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use podwall_lab::{Lab, LabError, LabResult, Nginx, Pod, PodSpec, Sidecar};
-use podwall_policy::document;
-use podwall_policy::object::Object;
+use podwall_lab::{CurlResult, LabResult, Process};
+use serde_json::Value;
 
-use super::script::{CLIENTS, CLUSTER, PORTS, SUBJECT};
+use super::script::Step;
 
-/// Bound on the time from a written manifest to its being taken in.
-const TAKEN_IN: Duration = Duration::from_secs(10);
+/// Namespace and name of a pod.
+pub type Name<'n> = (&'n str, &'n str);
 
-/// The labels of app1 after the last step, as the manifests have them; no other pod has none.
-const NO_LABELS: &str = r#""labels":{}"#;
-/// And as they were.
-const LABELS_BACK: &str = r#""labels":{"app":"app1-access"}"#;
+/// Bound on one request; a reset takes a millisecond, so whoever waits this long was dropped.
+pub const REQUEST: Duration = Duration::from_secs(5);
 
-/// Everything that runs.
-pub struct Stage {
-    /// The pods and their manifests.
-    pub lab: Lab,
-    /// podwall beside app2.
-    pub sidecar: Sidecar,
-    _nginx: Nginx,
-}
+/// What nginx in app2 answers on every port, followed by `port PORT`.
+pub const PAGE: &str = "This is the page of app2.";
 
-impl Stage {
-    /// Builds it and returns when the sidecar is ready.
+/// The scenario's pods, nginx in app2, podwall beside it. Dropping it ends all of it.
+pub trait Stage {
+    /// How it is called in `-o json`.
+    fn platform(&self) -> &'static str;
+
+    /// Replaces the policies by those of `step`, gives the namespace its label, and returns when the sidecar has
+    /// taken that in.
     ///
     /// # Errors
-    /// Whatever the lab lacks.
-    pub fn build() -> LabResult<Self> {
-        let mut lab = Lab::start()?;
-        lab.batch(populate)?;
-        let app2 = pod_of(&lab, SUBJECT)?;
-        let nginx = Nginx::start(app2.place(), &PORTS, "This is the page of app2.")?;
-        let program = std::env::current_exe().map_err(|source| LabError::Io {
-            what: "find the podwall program".to_owned(),
-            source,
-        })?;
-        let sidecar = Sidecar::start(&lab, &app2, &program, &[])?;
-        Ok(Self {
-            lab,
-            sidecar,
-            _nginx: nginx,
-        })
-    }
+    /// Where the change is refused, or not taken in.
+    fn prepare(&mut self, step: &Step) -> LabResult<()>;
 
-    /// Changes the cluster and returns when the sidecar has taken the change in.
+    /// One request for the page of app2, sent from the client's pod. Bounded by [`REQUEST`].
     ///
     /// # Errors
-    /// Where the change cannot be written, or is not taken in.
-    pub fn change(&mut self, change: impl FnOnce(&mut Lab) -> LabResult<()>) -> LabResult<()> {
-        let (generation, before) = (self.sidecar.generation()?, self.written());
-        self.lab.batch(change)?;
-        if self.written() == before {
-            return Ok(());
-        }
-        self.sidecar.wait_beyond(generation, TAKEN_IN)
-    }
+    /// Where it could not be sent; whatever came of it is an answer.
+    fn ask(&self, client: Name<'_>, port: u16) -> LabResult<Answer>;
 
-    /// The manifests as they are at this moment; empty where they cannot be read, which is no content.
-    fn written(&self) -> Vec<u8> {
-        let files = std::fs::read_dir(self.lab.manifests())
-            .into_iter()
-            .flatten()
-            .flatten();
-        files
-            .flat_map(|file| std::fs::read(file.path()).unwrap_or_default())
-            .collect()
-    }
-
-    /// The pod of that name.
+    /// curl in the client's pod, which loads a page from port 80 of app2 so slowly that it takes hours.
     ///
     /// # Errors
-    /// Where the scenario has none.
-    pub fn pod(&self, name: (&str, &str)) -> LabResult<Pod> {
-        pod_of(&self.lab, name)
-    }
+    /// Where it could not be started.
+    fn open_stream(&self, client: Name<'_>) -> LabResult<Process>;
 
-    /// How a person enters the pods, for `--keep`.
-    pub fn how_to_enter(&self) -> String {
-        let mut text =
-            "\nThe pods are running. In another terminal, as the same user:\n".to_owned();
-        let Some(app2) = self.lab.get(SUBJECT.0, SUBJECT.1) else {
-            return text;
-        };
-        for (namespace, name) in CLIENTS {
-            if let Some(pod) = self.lab.get(namespace, name) {
-                let (entry, url) = (pod.place().entry(), app2.v4());
-                let _ = writeln!(
-                    text,
-                    "  # {namespace}/{name}\n  {entry} curl -sS http://{url}:80/"
-                );
-            }
-        }
-        let manifests = self.lab.manifests().display();
-        let entry = app2.place().entry();
-        let _ = writeln!(text, "  # the rules of app2\n  {entry} iptables-save");
-        let _ = writeln!(
-            text,
-            "The manifests are in {manifests}; an edit takes effect at once.\n\
-             Nobody gets in now, since app1 has lost its label. Give it back:\n  \
-             sed -i 's/{NO_LABELS}/{LABELS_BACK}/' {manifests}/cluster.yaml"
-        );
-        let _ = writeln!(text, "Ctrl-C ends it all.");
-        text
-    }
+    /// Takes all labels away from a pod, and returns when the sidecar has taken that in.
+    ///
+    /// # Errors
+    /// As [`Stage::prepare`].
+    fn take_labels(&mut self, pod: Name<'_>) -> LabResult<()>;
+
+    /// The address by which app2 knows the pod.
+    ///
+    /// # Errors
+    /// Where the scenario has no such pod.
+    fn address(&self, pod: Name<'_>) -> LabResult<IpAddr>;
+
+    /// How many access-log lines the sidecar has written.
+    fn lines(&self) -> usize;
+
+    /// Waits for the first access-log line from the `skip`-th on for which `wanted` holds; none where it does not
+    /// come within [`REQUEST`].
+    ///
+    /// # Errors
+    /// Where the sidecar, or the way to its log, has ended.
+    fn line(&self, skip: usize, wanted: &dyn Fn(&Value) -> bool) -> LabResult<Option<Value>>;
+
+    /// What a person does to go on by hand, for `--keep`.
+    fn how_to_enter(&self) -> String;
 }
 
-fn pod_of(lab: &Lab, (namespace, name): (&str, &str)) -> LabResult<Pod> {
-    lab.get(namespace, name).ok_or_else(|| LabError::NoSuchPod {
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-    })
-}
-
-/// Makes the scenario's namespaces and pods from its manifest.
-fn populate(lab: &mut Lab) -> LabResult<()> {
-    let documents =
-        document::read("deploy/demo/cluster.yaml", CLUSTER).map_err(|fault| LabError::Io {
-            what: "read the demo's manifests".to_owned(),
-            source: std::io::Error::other(fault.to_string()),
-        })?;
-    for object in documents.objects {
-        match object {
-            Object::Namespace(namespace) => {
-                let labels: Vec<_> = namespace.labels.iter().collect();
-                lab.namespace(&namespace.name, &labels)?;
-            }
-            Object::Pod(pod) => {
-                let mut spec = PodSpec::new(&*pod.name.namespace, &*pod.name.name);
-                for (key, value) in pod.labels.iter() {
-                    spec = spec.label(key, value);
-                }
-                for port in pod.named_ports.iter() {
-                    spec = spec.port(&*port.name, port.port, port.protocol.label());
-                }
-                lab.pod(spec)?;
-            }
-            Object::Policy(_) | Object::BrokenPod(_) | Object::BrokenNamespace(_) => {}
-        }
-    }
-    Ok(())
+/// What came of a request.
+#[derive(Debug)]
+pub struct Answer {
+    /// What curl saw.
+    pub curl: CurlResult,
+    /// What the client waited, in milliseconds.
+    pub milliseconds: f64,
 }
