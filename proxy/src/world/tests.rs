@@ -3,6 +3,7 @@
 use podwall_policy::document;
 use podwall_policy::explain::Clause;
 use podwall_policy::flow::{Direction, Protocol};
+use podwall_policy::object::Object;
 use podwall_policy::verdict::DenyReason;
 
 use super::*;
