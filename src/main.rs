@@ -17,6 +17,7 @@ mod matrix;
 mod offline;
 mod proxy;
 mod redirect;
+mod source;
 
 /// Kubernetes NetworkPolicy, enforced from inside the pod.
 #[derive(Debug, Parser)]

@@ -1,7 +1,7 @@
 //! `podwall proxy`: the sidecar. Reads flags, runs until SIGTERM or SIGINT, says how it ended.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use podwall_proxy::config::{Config, ConfigFault, Settings};
@@ -10,6 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Shared, faults_together};
+use crate::source::ClusterFlags;
+
+/// The token that a pod finds where it has a service account.
+const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// The sidecar: judge every connection that enters the pod, relay or reset it.
 ///
@@ -49,7 +53,8 @@ pub struct Args {
         hide_default_value = true
     )]
     pod_name: String,
-    /// Manifests to follow: a file, or a directory (its .yaml, .yml and .json files); repeatable. Edits take effect at once
+    /// Manifests to follow: a file, or a directory (its .yaml, .yml and .json files); repeatable. Edits
+    /// take effect at once. Without -f and a cluster: the one that the pod is in
     #[arg(
         short = 'f',
         long = "filename",
@@ -57,7 +62,7 @@ pub struct Args {
         env = "PODWALL_FILES",
         value_delimiter = ','
     )]
-    sources: Vec<PathBuf>,
+    files: Vec<PathBuf>,
     /// Leave open connections alone when a change turns their verdict
     #[arg(long, env = "PODWALL_KEEP_ESTABLISHED", value_parser = clap::builder::BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
     keep_established: bool,
@@ -98,6 +103,8 @@ pub struct Args {
     )]
     worker_threads: String,
     #[command(flatten)]
+    cluster: ClusterFlags,
+    #[command(flatten)]
     shared: Shared,
 }
 
@@ -121,7 +128,8 @@ fn config(args: Args) -> Result<Config, Failure> {
         pod: args.pod,
         pod_namespace: args.pod_namespace,
         pod_name: args.pod_name,
-        sources: args.sources,
+        source: args.cluster.with_files(args.files),
+        has_account: has_service_account(),
         listen_port: shared.listen_port,
         admin_port: shared.admin_port,
         canary_port: shared.canary_port,
@@ -139,6 +147,12 @@ fn config(args: Args) -> Result<Config, Failure> {
     let config = config.map_err(|()| Failure::input("bad configuration"))?;
     tracing::info!("proxy {shared} {config}");
     Ok(config)
+}
+
+/// Whether this pod was given a way to its own cluster.
+fn has_service_account() -> bool {
+    let host = std::env::var_os("KUBERNETES_SERVICE_HOST");
+    host.is_some_and(|host| !host.is_empty()) && Path::new(TOKEN).exists()
 }
 
 fn add_new(faults: &mut Vec<ConfigFault>, more: Vec<ConfigFault>) {

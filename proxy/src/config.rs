@@ -5,13 +5,15 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use podwall_policy::object::ObjectName;
 
+pub mod source;
 #[cfg(test)]
 mod tests;
+
+use source::{Given, Source};
 
 /// The relay's port. Like the next two below 32768, where Linux begins to hand out local ports.
 pub const LISTEN_PORT: u16 = 15871;
@@ -56,8 +58,10 @@ pub struct Settings {
     pub pod_namespace: String,
     /// `POD_NAME`, used where `--pod` is not given.
     pub pod_name: String,
-    /// `-f`: files or directories of manifests.
-    pub sources: Vec<PathBuf>,
+    /// `-f`, `--kubeconfig`, `--context` and `--in-cluster`.
+    pub source: Given,
+    /// Whether the pod was given a service account; it is used where no source is given.
+    pub has_account: bool,
     /// `--listen-port`.
     pub listen_port: u16,
     /// `--admin-port`.
@@ -86,8 +90,8 @@ pub struct Settings {
 pub struct Config {
     /// The pod that this sidecar guards.
     pub subject: ObjectName,
-    /// Files or directories of manifests; at least one, none of them stdin.
-    pub sources: Vec<PathBuf>,
+    /// Where the state comes from; no file of it is stdin.
+    pub source: Source,
     /// The relay's port.
     pub listen_port: u16,
     /// The admin endpoints' port.
@@ -157,7 +161,7 @@ impl Config {
     pub fn new(given: &Settings) -> Result<Self, Vec<ConfigFault>> {
         let mut faults = Vec::new();
         let subject = subject(given, &mut faults);
-        check_sources(&given.sources, &mut faults);
+        let source = Source::of_sidecar(&given.source, given.has_account, &mut faults);
         let (listen, admin, canary) = (given.listen_port, given.admin_port, given.canary_port);
         check_ports(listen, admin, canary, &mut faults);
         let node_addresses = node_addresses(&given.node_addresses, &mut faults);
@@ -165,10 +169,10 @@ impl Config {
         let drain_timeout = timeout(&DRAIN, &given.drain_timeout, &mut faults);
         let max_connections = number(&CONNECTIONS, &given.max_connections, &mut faults);
         let worker_threads = number(&THREADS, &given.worker_threads, &mut faults);
-        match subject {
-            Some(subject) if faults.is_empty() => Ok(Self {
+        match (subject, source) {
+            (Some(subject), Some(source)) if faults.is_empty() => Ok(Self {
                 subject,
-                sources: given.sources.clone(),
+                source,
                 listen_port: given.listen_port,
                 admin_port: given.admin_port,
                 canary_port: given.canary_port,
@@ -188,13 +192,11 @@ impl Config {
 impl fmt::Display for Config {
     /// What is the sidecar's own, as flags. The shared flags are printed beside it.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "--pod {}", self.subject)?;
-        for source in &self.sources {
-            write!(out, " -f {}", source.display())?;
-        }
         write!(
             out,
-            " --half-close-timeout {} --drain-timeout {} --worker-threads {}",
+            "--pod {}{} --half-close-timeout {} --drain-timeout {} --worker-threads {}",
+            self.subject,
+            self.source,
             humantime::format_duration(self.half_close_timeout),
             humantime::format_duration(self.drain_timeout),
             self.worker_threads
@@ -244,18 +246,6 @@ fn is_dns_label(word: &str) -> bool {
         && word.bytes().all(inner)
         && !word.starts_with('-')
         && !word.ends_with('-')
-}
-
-fn check_sources(sources: &[PathBuf], faults: &mut Vec<ConfigFault>) {
-    const SOURCE: (&str, &str) = ("-f", "PODWALL_FILES");
-    if sources.is_empty() {
-        let mend = "give a file or directory of manifests";
-        faults.push(ConfigFault::new(SOURCE.0, SOURCE.1, "", mend));
-    }
-    if sources.iter().any(|source| source.as_os_str() == "-") {
-        let mend = "stdin cannot be watched; give a file or directory";
-        faults.push(ConfigFault::new(SOURCE.0, SOURCE.1, "-", mend));
-    }
 }
 
 /// Adds what is wrong with podwall's own ports: each must be a port, and none another's.

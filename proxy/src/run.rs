@@ -215,7 +215,8 @@ fn follow(config: &Config, world: &Arc<World>, live: &Arc<Live>) -> Result<Files
             tracing::info!("a change turned the verdict of {turned} open connections");
         }
     };
-    files::watch(config.sources.clone(), take_in).map_err(|error| RunError::Source(Box::new(error)))
+    files::watch(config.source.files().to_vec(), take_in)
+        .map_err(|error| RunError::Source(Box::new(error)))
 }
 
 /// Refuses to run where the node's addresses are ours (S66).

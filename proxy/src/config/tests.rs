@@ -1,15 +1,27 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::path::PathBuf;
+
 use super::*;
+use crate::access::Access;
+
+mod source;
 
 fn good() -> Settings {
     Settings {
         pod: "shop/web-0".to_owned(),
-        sources: vec![PathBuf::from("state")],
+        source: files("state"),
         listen_port: LISTEN_PORT,
         admin_port: ADMIN_PORT,
         canary_port: CANARY_PORT,
         ..Settings::default()
+    }
+}
+
+fn files(path: &str) -> Given {
+    Given {
+        files: vec![PathBuf::from(path)],
+        ..Given::default()
     }
 }
 
@@ -106,15 +118,6 @@ fn a_subject_is_named_or_refused() {
         s.pod_name = "web".to_owned();
     };
     refused(only_one, &["--pod", "both variables"]);
-}
-
-#[test]
-fn a_source_must_be_one_that_can_be_watched() {
-    refused(|s| s.sources.clear(), &["-f", "directory of manifests"]);
-    refused(
-        |s| s.sources.push(PathBuf::from("-")),
-        &["-f", "stdin", "\"-\""],
-    );
 }
 
 #[test]

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::config::Settings;
+use crate::config::source::Given;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -87,7 +88,10 @@ async fn config(state: &State) -> Config {
     let [listen_port, admin_port, canary_port] = ports().await;
     Config::new(&Settings {
         pod: "shop/web".to_owned(),
-        sources: vec![state.0.clone()],
+        source: Given {
+            files: vec![state.0.clone()],
+            ..Given::default()
+        },
         listen_port,
         admin_port,
         canary_port,

@@ -36,7 +36,7 @@ mod reading;
 mod tests;
 mod watcher;
 
-pub use reading::read_paths;
+pub use reading::{read_paths, read_paths_over};
 
 /// The path that means standard input; for offline commands only.
 pub const STDIN: &str = "-";

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use podwall_policy::cluster::{Cluster, Conflict};
+use podwall_policy::cluster::{Cluster, Conflict, overlay};
 use podwall_policy::diagnostic::Diagnostic;
 use podwall_policy::document;
 use podwall_policy::object::Object;
@@ -22,6 +22,17 @@ const READINGS: usize = 5;
 /// Where a path is missing or cannot be read, its text is bad input, two objects conflict, or there
 /// is no object at all.
 pub fn read_paths(paths: &[PathBuf]) -> Result<(Cluster, Vec<Diagnostic>), FeedError> {
+    read_paths_over(paths, Vec::new())
+}
+
+/// [`read_paths`], with the objects found on top of those of `under`.
+///
+/// # Errors
+/// See [`read_paths`].
+pub fn read_paths_over(
+    paths: &[PathBuf],
+    under: Vec<Object>,
+) -> Result<(Cluster, Vec<Diagnostic>), FeedError> {
     if paths.is_empty() {
         return Err(FeedError::NoPaths);
     }
@@ -35,7 +46,8 @@ pub fn read_paths(paths: &[PathBuf]) -> Result<(Cluster, Vec<Diagnostic>), FeedE
     if objects.is_empty() {
         return Err(FeedError::Empty(names(paths)));
     }
-    let (cluster, odd) = Cluster::assemble(objects).map_err(|conflict| FeedError::Conflict {
+    let all = overlay(under, objects);
+    let (cluster, odd) = Cluster::assemble(all).map_err(|conflict| FeedError::Conflict {
         files: holders(&files, &conflict),
         conflict,
     })?;
