@@ -15,8 +15,11 @@ use serde::de::{
 };
 use serde_json::{Map, Value};
 
-/// A document without what nobody reads.
-pub(super) struct Excerpt(pub(super) Value);
+/// A document without what nobody reads, for [`read_object`](super::read_object).
+///
+/// It takes any value of any shape; only its text's own syntax can fail.
+#[derive(Debug)]
+pub struct Excerpt(pub Value);
 
 impl<'de> Deserialize<'de> for Excerpt {
     fn deserialize<D: Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
