@@ -13,28 +13,29 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use podwall_policy::cluster::Cluster;
 use podwall_policy::diagnostic::Diagnostic;
 use podwall_policy::explain::Miss;
 use podwall_policy::flow::Flow;
-use podwall_policy::object::ObjectName;
+use podwall_policy::object::{Object, ObjectName};
 use podwall_policy::verdict::AllowReason;
 use tokio::sync::watch;
 
 use crate::identify::feed::{Change, Gone, Kind};
 use crate::identify::index::{Effect, Index};
-use crate::judge::{Judge, Sender};
 use crate::ruling::{Decision, Refusal, Ruling};
-use books::{Books, Holds};
+use books::Books;
 use health::Health;
+use state::State;
 
 mod books;
 mod health;
+mod lists;
 mod nodes;
-mod relist;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -50,20 +51,6 @@ pub struct World {
     books: Mutex<Books>,
     state: RwLock<State>,
     changes: watch::Sender<u64>,
-}
-
-/// What a reader sees.
-#[derive(Debug)]
-struct State {
-    synced: bool,
-    generation: u64,
-    index: Index,
-    subject: SubjectStatus,
-    /// There while the subject is known.
-    judge: Option<Judge>,
-    /// How many policies select the subject.
-    policies: usize,
-    health: Health,
 }
 
 /// Whose open connections must be judged again after a change (P28).
@@ -86,15 +73,7 @@ impl World {
             nodes,
             books: Mutex::new(Books::new(subject.clone())),
             subject,
-            state: RwLock::new(State {
-                synced: false,
-                generation: 0,
-                index: Index::default(),
-                subject: SubjectStatus::Unknown,
-                judge: None,
-                policies: 0,
-                health: Health::default(),
-            }),
+            state: RwLock::new(State::nothing(0, Health::default())),
             changes: watch::Sender::new(0),
         })
     }
@@ -149,22 +128,16 @@ impl World {
         match change {
             Change::Resync(cluster) => self.resync(&mut books, &cluster),
             Change::Relist(kind) => {
-                books.relists.begin(kind);
+                self.begin(&mut books, &[kind]);
                 Touched::Nothing
             }
             Change::Listed(object) => {
-                books.relists.listed(object);
+                self.listed(&mut books, &object);
                 Touched::Nothing
             }
-            Change::Relisted(kind) => self.relisted(&mut books, kind),
-            Change::Upsert(object) => {
-                books.upsert(&object);
-                self.step(&mut books, |index| index.upsert(&object))
-            }
-            Change::Delete(gone) => {
-                books.delete(&gone);
-                self.step(&mut books, |index| delete(index, &gone))
-            }
+            Change::Relisted(kind) => self.end(&mut books, &[kind]),
+            Change::Upsert(object) => self.upsert(&mut books, &object),
+            Change::Delete(gone) => self.delete(&mut books, &gone),
             Change::Findings(findings) => self.note(|health| health.documents(findings)),
             Change::SourceProblem(problem) => self.note(|health| health.problem(problem)),
             Change::SourceHealthy(as_of) => self.note(|health| health.confirmed(as_of)),
@@ -188,7 +161,7 @@ impl World {
     /// How the world stands, for readiness, metrics and the log.
     #[must_use]
     pub fn status(&self) -> WorldStatus {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = self.known();
         WorldStatus {
             synced: state.synced,
             subject: state.subject,
@@ -207,7 +180,7 @@ impl World {
     /// What is odd in the documents and policies, and which addresses several pods claim.
     #[must_use]
     pub fn findings(&self) -> Vec<Diagnostic> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = self.known();
         state.health.findings(&state.index)
     }
 
@@ -216,48 +189,92 @@ impl World {
         self.state.read().ok()
     }
 
+    /// For the one writer, who alone makes and mends a broken-off state.
+    fn known(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The whole state at once: built beside the old one, then swapped in.
-    fn resync(&self, books: &mut MutexGuard<'_, Books>, cluster: &Cluster) -> Touched {
-        books.resync(cluster);
-        let (index, effect) = {
-            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-            state.index.resync(cluster.namespaces(), cluster.pods())
-        };
-        let mut index = Some(index);
-        let touched = self.step_as(books, true, |old| {
-            // The old content leaves with `index`, after the readers' lock is free again.
-            if let Some(new) = &mut index {
-                std::mem::swap(old, new);
-            }
-            effect
-        });
-        self.state.clear_poison();
+    /// The whole state at once: all three lists, ended in one step.
+    fn resync(&self, books: &mut Books, cluster: &Cluster) -> Touched {
+        self.begin(books, &Kind::ALL);
+        for object in objects(cluster) {
+            self.listed(books, &object);
+        }
+        let touched = self.end(books, &Kind::ALL);
+        let _ = self.note(|health| health.confirmed(Instant::now()));
         touched
     }
 
-    /// All of one kind at once: what is not listed is gone.
-    fn relisted(&self, books: &mut Books, kind: Kind) -> Touched {
-        let Some(objects) = books.relists.end(kind) else {
-            return Touched::Nothing;
-        };
-        if kind == Kind::Policy {
-            books.forget_policies();
+    /// Lists begin. After a writer that broke off they begin from nothing: what it left is no base.
+    fn begin(&self, books: &mut Books, kinds: &[Kind]) {
+        if self.state.is_poisoned() {
+            *books = Books::new(self.subject.clone());
+            let mut state = self.write();
+            *state = State::nothing(state.generation, std::mem::take(&mut state.health));
+            drop(state);
+            self.state.clear_poison();
         }
-        objects.iter().for_each(|object| books.upsert(object));
-        let whole = books.relists.all_whole();
-        self.step_as(books, whole, |index| index.relist(kind, &objects))
+        kinds.iter().for_each(|kind| books.lists.begin(*kind));
     }
 
-    fn step(&self, books: &mut Books, change: impl FnOnce(&mut Index) -> Effect) -> Touched {
-        self.step_as(books, false, change)
+    /// One object of a list. Before the first whole state nobody is judged by the index, so pods go
+    /// right in: a first list needs no second copy of them.
+    fn listed(&self, books: &mut Books, object: &Object) {
+        if let (Object::Pod(pod), true) = (object, books.lists.is_open(Kind::Pod)) {
+            let mut state = self.write();
+            if !state.synced {
+                let effect = state.index.upsert_pod(pod);
+                state.renumber(&effect);
+                books.lists.upserted(&state.index, object);
+                return;
+            }
+        }
+        books.lists.listed(&self.known().index, object);
+    }
+
+    /// Lists are whole: what they say otherwise becomes known in one step (P25).
+    fn end(&self, books: &mut Books, kinds: &[Kind]) -> Touched {
+        let ended = books.lists.end(&self.known().index, kinds);
+        let Some(ended) = ended else {
+            return Touched::Nothing;
+        };
+        if let Some(policies) = ended.policies {
+            books.replace_policies(policies);
+        }
+        ended.about_subject.iter().for_each(|one| books.upsert(one));
+        let whole = books.lists.all_whole();
+        self.step(books, whole, |index| index.catch_up(&ended.difference))
+    }
+
+    fn upsert(&self, books: &mut Books, object: &Object) -> Touched {
+        books.upsert(object);
+        let touched = self.step(books, false, |index| match object {
+            Object::Pod(pod) => index.upsert_pod(pod),
+            Object::Namespace(namespace) => index.upsert_namespace(namespace),
+            Object::BrokenPod(name) => index.break_pod(name),
+            Object::BrokenNamespace(name) => index.forget_namespace(name),
+            Object::Policy(_) => Effect::default(),
+        });
+        books.lists.upserted(&self.known().index, object);
+        touched
+    }
+
+    fn delete(&self, books: &mut Books, gone: &Gone) -> Touched {
+        books.delete(gone);
+        books.lists.deleted(gone);
+        self.step(books, false, |index| match gone {
+            Gone::Pod { name, uid } => index.delete_pod(name, uid.as_deref()),
+            Gone::Namespace(name) => index.forget_namespace(name),
+            Gone::Policy(_) => Effect::default(),
+        })
     }
 
     /// Compiles if it must, then changes index and judge in one locked step.
-    fn step_as(
+    fn step(
         &self,
         books: &mut Books,
         whole: bool,
@@ -278,65 +295,16 @@ impl World {
     }
 }
 
-impl State {
-    /// Whoever owns that address.
-    fn sender(&self, source: IpAddr) -> Sender<'_> {
-        self.index
-            .find(source)
-            .map_or(Sender::Unknown, |found| Sender::Pod {
-                name: found.name,
-                identity: found.identity,
-                slot: found.slot,
-            })
-    }
-
-    fn refuse(&self, refusal: Refusal) -> Ruling {
-        Ruling {
-            generation: self.generation,
-            ..refusal.into()
-        }
-    }
-
-    /// The state after a change of the index; gives back the old judge, to be dropped elsewhere.
-    fn settle(
-        &mut self,
-        holds: Option<Holds>,
-        effect: Effect,
-        whole: bool,
-        next: u64,
-    ) -> (Touched, Option<Judge>) {
-        let first = whole && !self.synced;
-        let renewed = holds.is_some();
-        let old = holds.and_then(|holds| {
-            self.subject = holds.subject;
-            self.policies = holds.policies;
-            self.health.policies(holds.findings);
-            std::mem::replace(&mut self.judge, holds.judge)
-        });
-        if let Some(judge) = &mut self.judge {
-            effect.released.iter().for_each(|slot| judge.forget(*slot));
-            judge.make_room(self.index.slots());
-        }
-        self.synced |= whole;
-        let touched = match (first || renewed, effect.touched) {
-            (true, _) => Touched::Everything,
-            (false, addresses) if addresses.is_empty() => Touched::Nothing,
-            (false, addresses) => Touched::Addresses(addresses),
-        };
-        let now = Instant::now();
-        self.health.confirmed(now);
-        if touched != Touched::Nothing {
-            self.generation = next;
-            self.health.last_change_at = Some(now);
-        }
-        (touched, old)
-    }
-}
-
-fn delete(index: &mut Index, gone: &Gone) -> Effect {
-    match gone {
-        Gone::Pod { name, uid } => index.delete_pod(name, uid.as_deref()),
-        Gone::Namespace(name) => index.forget_namespace(name),
-        Gone::Policy(_) => Effect::default(),
-    }
+/// Every object of a whole state; namespaces first, so that pods meet their labels.
+fn objects(cluster: &Cluster) -> impl Iterator<Item = Object> {
+    let namespaces = cluster.namespaces().cloned().map(Object::Namespace);
+    let pods = cluster.pods().cloned().map(Object::Pod);
+    let policies = cluster.policies().iter().cloned().map(Object::Policy);
+    let broken_pods = cluster.broken_pods().cloned().map(Object::BrokenPod);
+    let broken_namespaces = cluster
+        .broken_namespaces()
+        .cloned()
+        .map(Object::BrokenNamespace);
+    let readable = namespaces.chain(pods).chain(policies);
+    readable.chain(broken_pods).chain(broken_namespaces)
 }

@@ -6,32 +6,39 @@
 //! one address and neither is the newer, the address belongs to nobody.
 //!
 //! INVARIANT: a pod that has ended or uses its node's network owns no address (S67, S70).
-//! INVARIANT: the slot of an identity stays the same as long as any pod has that identity, also over
-//! a [`resync`](Index::resync); so what was computed for it stays valid.
+//! INVARIANT: the slot of an identity stays the same as long as any pod has that identity; so what was
+//! computed for it stays valid.
+//!
+//! Memory: with 100,000 pods of two addresses each some 200 bytes per pod (`benches/memory`). A pod's
+//! name is held once, and an address only in its pod's record: the tables hold numbers.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use podwall_policy::labels::Labels;
-use podwall_policy::object::{Namespace, Object, ObjectName, Pod};
+use podwall_policy::object::{Namespace, ObjectName, Pod};
 use podwall_policy::peer::Identity;
 
-use crate::identify::feed::Kind;
-use claims::{Owners, owned_addresses};
+use addresses::Addresses;
+use claims::{Claims, Owner};
 use identities::Identities;
+use records::{Record, RecordId, Records};
+use uid::Uid;
 
+mod addresses;
 mod claims;
 mod identities;
+mod lists;
+mod records;
 #[cfg(test)]
 mod tests;
+mod uid;
+
+pub use lists::{Difference, NamespaceList, PodList};
 
 /// The number of an interned identity: small, dense, reused after [`Effect::released`] told of it.
 pub type Slot = usize;
-
-/// The number of a pod in the index.
-type RecordId = usize;
 
 /// What the index says of an address that a known pod owns.
 #[derive(Clone, Copy, Debug)]
@@ -49,38 +56,18 @@ pub struct Found<'a> {
 pub struct Effect {
     /// Addresses that now answer otherwise than before.
     pub touched: HashSet<IpAddr>,
-    /// Slots whose identity no pod has any more: what was computed for them must be forgotten.
+    /// Slots whose identity no pod has any more, though another one may have the number by now: what
+    /// was computed for them must be forgotten.
     pub released: Vec<Slot>,
-}
-
-impl Effect {
-    /// Both, one after the other.
-    fn join(&mut self, next: Self) {
-        self.touched.extend(next.touched);
-        self.released.extend(next.released);
-    }
 }
 
 /// Address to pod.
 #[derive(Debug, Default)]
 pub struct Index {
-    records: Vec<Option<Record>>,
-    free: Vec<RecordId>,
-    by_name: HashMap<ObjectName, Vec<RecordId>>,
-    addresses: HashMap<IpAddr, Owners>,
-    contested: HashSet<IpAddr>,
+    records: Records,
+    claims: Claims,
     namespaces: HashMap<Arc<str>, NamespaceEntry>,
     identities: Identities,
-}
-
-/// A live pod.
-#[derive(Debug)]
-struct Record {
-    name: ObjectName,
-    uid: Option<Arc<str>>,
-    slot: Slot,
-    addresses: Vec<IpAddr>,
-    started: Option<SystemTime>,
 }
 
 /// One namespace: its labels while its object is known, and its pods.
@@ -94,8 +81,8 @@ impl Index {
     /// The pod that owns `address`; `None` where none is known or the address is contested.
     #[must_use]
     pub fn find(&self, address: IpAddr) -> Option<Found<'_>> {
-        let owner = self.addresses.get(&address.to_canonical())?.owner?;
-        let record = self.records.get(owner)?.as_ref()?;
+        let owner = self.claims.owner(&self.records, address.to_canonical());
+        let record = self.records.get(owner.pod()?)?;
         Some(Found {
             name: &record.name,
             identity: self.identities.get(record.slot)?,
@@ -106,7 +93,7 @@ impl Index {
     /// How many live pods are known, those without an address included.
     #[must_use]
     pub fn pods(&self) -> usize {
-        self.records.len() - self.free.len()
+        self.records.len()
     }
 
     /// How many namespaces are known by their labels.
@@ -125,20 +112,15 @@ impl Index {
     /// Addresses that belong to nobody because several live pods claim them and none is the newest.
     #[must_use]
     pub fn contested(&self) -> usize {
-        self.contested.len()
+        self.claims.contested().len()
     }
 
     /// Those addresses with the pods that claim them, at most `limit`, in no order.
     pub fn contests(&self, limit: usize) -> impl Iterator<Item = (IpAddr, Vec<&ObjectName>)> {
-        self.contested.iter().take(limit).map(|address| {
-            let claims = self
-                .addresses
-                .get(address)
-                .map_or(&[][..], |one| &one.claims);
-            let names = claims
-                .iter()
-                .filter_map(|id| self.record(*id))
-                .map(|one| &one.name);
+        let contested = self.claims.contested().iter().take(limit);
+        contested.map(|address| {
+            let claimants = self.claims.claimants(&self.records, *address);
+            let names = claimants.filter_map(|id| Some(&self.records.get(id)?.name));
             (*address, names.collect())
         })
     }
@@ -149,7 +131,7 @@ impl Index {
     pub fn upsert_pod(&mut self, pod: &Pod) -> Effect {
         let mut effect = Effect::default();
         if pod.is_finished() {
-            self.remove(&pod.name, |uid| *uid == pod.uid, &mut effect);
+            self.remove_one(&pod.name, pod.uid.as_deref(), &mut effect);
         } else {
             self.put(pod, &mut effect);
         }
@@ -160,233 +142,190 @@ impl Index {
     /// not take its successor away (S72, P8).
     pub fn delete_pod(&mut self, name: &ObjectName, uid: Option<&str>) -> Effect {
         let mut effect = Effect::default();
-        self.remove(name, |have| have.as_deref() == uid, &mut effect);
+        self.remove_one(name, uid, &mut effect);
         effect
     }
 
     /// Forgets everything under that name: the source holds an object that cannot be read (P26).
     pub fn break_pod(&mut self, name: &ObjectName) -> Effect {
         let mut effect = Effect::default();
-        self.remove(name, |_| true, &mut effect);
+        let named: Vec<RecordId> = self.records.named(name).map(|(id, _)| id).collect();
+        for id in named {
+            self.remove(id, &mut effect);
+        }
         effect
     }
 
-    /// Takes a namespace in; all of its pods get new identities (S78).
+    /// Takes a namespace in; all of its pods get new identities (S78). Work: its pods.
     pub fn upsert_namespace(&mut self, namespace: &Namespace) -> Effect {
-        self.relabel_namespace(&namespace.name, Some(&namespace.labels))
+        let mut effect = Effect::default();
+        self.relabel(&namespace.name, Some(&namespace.labels), &mut effect);
+        effect
     }
 
     /// The namespace's labels are no longer known, which is not "it has none" (P27).
-    pub fn forget_namespace(&mut self, name: &str) -> Effect {
-        self.relabel_namespace(name, None)
-    }
-
-    /// Takes an object in, new or changed.
-    pub fn upsert(&mut self, object: &Object) -> Effect {
-        match object {
-            Object::Pod(pod) => self.upsert_pod(pod),
-            Object::Namespace(namespace) => self.upsert_namespace(namespace),
-            Object::BrokenPod(name) => self.break_pod(name),
-            Object::BrokenNamespace(name) => self.forget_namespace(name),
-            Object::Policy(_) => Effect::default(),
-        }
-    }
-
-    /// Makes `objects` all there is of one kind.
-    pub fn relist(&mut self, kind: Kind, objects: &[Object]) -> Effect {
+    pub fn forget_namespace(&mut self, name: &Arc<str>) -> Effect {
         let mut effect = Effect::default();
-        for object in objects {
-            effect.join(self.upsert(object));
+        self.relabel(name, None, &mut effect);
+        effect
+    }
+
+    /// Takes in all that a list says otherwise than this index (P25). Work: the difference.
+    pub fn catch_up(&mut self, difference: &Difference) -> Effect {
+        let mut effect = Effect::default();
+        for id in &difference.gone {
+            self.remove(*id, &mut effect);
         }
-        let listed: HashSet<(&ObjectName, Option<&str>)> = objects
-            .iter()
-            .filter_map(|object| match object {
-                Object::Pod(pod) => Some((&pod.name, pod.uid.as_deref())),
-                _ => None,
-            })
-            .collect();
-        let spaces: HashSet<&str> = objects
-            .iter()
-            .filter_map(|object| match object {
-                Object::Namespace(one) => Some(&*one.name),
-                _ => None,
-            })
-            .collect();
-        if kind == Kind::Pod {
-            let ghost = |id: &RecordId| {
-                self.record(*id)
-                    .is_some_and(|one| !listed.contains(&(&one.name, one.uid.as_deref())))
-            };
-            let ghosts: Vec<RecordId> = (0..self.records.len()).filter(ghost).collect();
-            for id in ghosts {
-                self.remove_record(id, &mut effect);
-            }
+        for (name, labels) in &difference.namespaces {
+            self.relabel(name, labels.as_ref(), &mut effect);
         }
-        if kind == Kind::Namespace {
-            let ghosts = self
-                .namespaces
-                .keys()
-                .filter(|one| !spaces.contains(&***one));
-            let ghosts: Vec<Arc<str>> = ghosts.cloned().collect();
-            for name in ghosts {
-                effect.join(self.forget_namespace(&name));
-            }
+        for pod in &difference.pods {
+            self.put(pod, &mut effect);
         }
         effect
     }
 
-    /// The index of exactly these objects, and what differs from this one. Linear.
-    ///
-    /// Nothing of the old content stays, so no ghost survives a relist (P25).
-    #[must_use]
-    pub fn resync<'o>(
-        &self,
-        namespaces: impl Iterator<Item = &'o Namespace>,
-        pods: impl Iterator<Item = &'o Pod>,
-    ) -> (Self, Effect) {
-        let mut next = Self {
-            identities: self.identities.emptied(),
-            ..Self::default()
-        };
-        let mut ignored = Effect::default();
-        for one in namespaces {
-            next.entry(&one.name).labels = Some(one.labels.clone());
-        }
-        for pod in pods.filter(|pod| !pod.is_finished()) {
-            next.put(pod, &mut ignored);
-        }
-        let released = next.identities.sweep();
-        let both = self.addresses.keys().chain(next.addresses.keys());
-        let touched = both.filter(|one| self.answer(**one) != next.answer(**one));
-        let touched = touched.copied().collect();
-        (next, Effect { touched, released })
-    }
-
-    /// What an address answers, comparable between two indices that share their slots.
-    fn answer(&self, address: IpAddr) -> Option<(&ObjectName, Option<&str>, Slot)> {
-        let owner = self.addresses.get(&address)?.owner?;
-        let record = self.record(owner)?;
-        Some((&record.name, record.uid.as_deref(), record.slot))
-    }
-
-    fn record(&self, id: RecordId) -> Option<&Record> {
-        self.records.get(id)?.as_ref()
-    }
-
-    fn entry(&mut self, namespace: &Arc<str>) -> &mut NamespaceEntry {
-        self.namespaces.entry(Arc::clone(namespace)).or_default()
+    /// The number of that very pod, if it is known, and whether nothing about it would change.
+    fn compare(&self, pod: &Pod) -> Option<(RecordId, bool)> {
+        let uid = Uid::new(pod.uid.as_deref());
+        let (id, record) = self.records.find(&pod.name, &uid)?;
+        let identity = self.identities.get(record.slot)?;
+        let same = record.started == pod.started
+            && record.addresses == Addresses::of(pod)
+            && identity.labels == pod.labels
+            && identity.named_ports == pod.named_ports;
+        Some((id, same))
     }
 
     fn put(&mut self, pod: &Pod, effect: &mut Effect) {
-        let entry = self.entry(&pod.name.namespace);
-        let identity = Identity::of(pod, entry.labels.clone());
+        let (namespace, labels) = self.namespace(&pod.name.namespace);
+        let identity = Identity {
+            namespace: Arc::clone(&namespace),
+            ..Identity::of(pod, labels)
+        };
         let record = Record {
-            name: pod.name.clone(),
-            uid: pod.uid.clone(),
+            name: ObjectName {
+                namespace,
+                name: Arc::clone(&pod.name.name),
+            },
+            uid: Uid::new(pod.uid.as_deref()),
             // Before the old one is released: an unchanged identity keeps its slot.
             slot: self.identities.acquire(identity),
-            addresses: owned_addresses(pod),
+            addresses: Addresses::of(pod),
             started: pod.started,
         };
-        let known = self
-            .ids(&pod.name)
-            .find(|id| self.uid_of(*id) == pod.uid.as_deref());
-        match known {
-            Some(id) => self.replace(id, record, effect),
+        match self.records.find(&record.name, &record.uid) {
+            Some((id, _)) => self.replace(id, record, effect),
             None => self.add(record, effect),
         }
     }
 
-    fn ids(&self, name: &ObjectName) -> impl Iterator<Item = RecordId> {
-        self.by_name.get(name).into_iter().flatten().copied()
-    }
-
-    fn uid_of(&self, id: RecordId) -> Option<&str> {
-        self.record(id)?.uid.as_deref()
+    /// The namespace's name as all its pods share it, and its labels.
+    fn namespace(&mut self, name: &Arc<str>) -> (Arc<str>, Option<Labels>) {
+        if let Some((name, entry)) = self.namespaces.get_key_value(name) {
+            return (Arc::clone(name), entry.labels.clone());
+        }
+        let entry = NamespaceEntry::default();
+        self.namespaces.insert(Arc::clone(name), entry);
+        (Arc::clone(name), None)
     }
 
     fn add(&mut self, record: Record, effect: &mut Effect) {
-        let id = self.free.pop().unwrap_or(self.records.len());
-        if id == self.records.len() {
-            self.records.push(None);
+        let before = self.owners(&record.addresses, &Addresses::NONE);
+        let namespace = Arc::clone(&record.name.namespace);
+        let id = self.records.insert(record);
+        if let Some(entry) = self.namespaces.get_mut(&namespace) {
+            entry.pods.insert(id);
         }
-        self.by_name
-            .entry(record.name.clone())
-            .or_default()
-            .push(id);
-        self.entry(&record.name.namespace).pods.insert(id);
-        let addresses = record.addresses.clone();
-        self.records[id] = Some(record);
-        self.claim(id, &addresses, &[], effect);
+        self.claims.enter(&self.records, id);
+        self.settle(before, None, effect);
     }
 
     fn replace(&mut self, id: RecordId, record: Record, effect: &mut Effect) {
-        let (addresses, slot) = (record.addresses.clone(), record.slot);
-        let Some(old) = self.records[id].replace(record) else {
+        let Some(old) = self.records.get(id) else {
             return;
         };
-        self.claim(id, &addresses, &old.addresses, effect);
-        if slot != old.slot {
-            self.touch_owned(id, &addresses, effect);
+        let before = self.owners(&old.addresses, &record.addresses);
+        let moved = old.addresses != record.addresses;
+        if moved {
+            self.claims.leave(&self.records, id);
         }
+        let slot = record.slot;
+        let Some(known) = self.records.get_mut(id) else {
+            return;
+        };
+        let old = std::mem::replace(known, record);
+        if moved {
+            self.claims.enter(&self.records, id);
+        }
+        let relabelled = (slot != old.slot).then_some(id);
+        self.settle(before, relabelled, effect);
         effect.released.extend(self.identities.release(old.slot));
     }
 
-    fn remove(
-        &mut self,
-        name: &ObjectName,
-        which: impl Fn(&Option<Arc<str>>) -> bool,
-        effect: &mut Effect,
-    ) {
-        let gone = |id: &RecordId| self.record(*id).is_some_and(|one| which(&one.uid));
-        let gone: Vec<RecordId> = self.ids(name).filter(gone).collect();
-        for id in gone {
-            self.remove_record(id, effect);
+    fn remove_one(&mut self, name: &ObjectName, uid: Option<&str>, effect: &mut Effect) {
+        if let Some((id, _)) = self.records.find(name, &Uid::new(uid)) {
+            self.remove(id, effect);
         }
     }
 
-    fn remove_record(&mut self, id: RecordId, effect: &mut Effect) {
-        let Some(record) = self.records[id].take() else {
+    fn remove(&mut self, id: RecordId, effect: &mut Effect) {
+        let Some(record) = self.records.get(id) else {
             return;
         };
-        self.claim(id, &[], &record.addresses, effect);
-        self.free.push(id);
-        if let Some(ids) = self.by_name.get_mut(&record.name) {
-            ids.retain(|one| *one != id);
-            if ids.is_empty() {
-                self.by_name.remove(&record.name);
-            }
-        }
+        let before = self.owners(&record.addresses, &Addresses::NONE);
+        self.claims.leave(&self.records, id);
+        let Some(record) = self.records.remove(id) else {
+            return;
+        };
+        self.settle(before, None, effect);
         let namespace = &record.name.namespace;
         if let Some(entry) = self.namespaces.get_mut(namespace) {
             entry.pods.remove(&id);
-            if entry.pods.is_empty() && entry.labels.is_none() {
-                self.namespaces.remove(namespace);
-            }
+            self.drop_unused(namespace);
         }
         effect.released.extend(self.identities.release(record.slot));
     }
 
-    fn relabel_namespace(&mut self, name: &str, labels: Option<&Labels>) -> Effect {
-        let mut effect = Effect::default();
-        let entry = self.entry(&Arc::from(name));
+    /// Who owns each of these addresses before a change, for [`settle`](Self::settle).
+    fn owners(&self, some: &Addresses, more: &Addresses) -> Vec<(IpAddr, Owner)> {
+        let owner = |address| (address, self.claims.owner(&self.records, address));
+        some.iter().chain(more.iter()).map(owner).collect()
+    }
+
+    /// Notes which of the addresses answer otherwise after a change: those with another owner, and
+    /// those of the pod that has another identity.
+    fn settle(
+        &mut self,
+        before: Vec<(IpAddr, Owner)>,
+        relabelled: Option<RecordId>,
+        effect: &mut Effect,
+    ) {
+        for (address, was) in before {
+            let now = self.claims.owner(&self.records, address);
+            self.claims.note(address, now);
+            let other_identity = relabelled.is_some() && now.pod() == relabelled;
+            if was.pod() != now.pod() || other_identity {
+                effect.touched.insert(address);
+            }
+        }
+    }
+
+    fn relabel(&mut self, name: &Arc<str>, labels: Option<&Labels>, effect: &mut Effect) {
+        let entry = self.namespaces.entry(Arc::clone(name)).or_default();
         if entry.labels.as_ref() != labels {
             entry.labels = labels.cloned();
             let pods: Vec<RecordId> = entry.pods.iter().copied().collect();
             for id in pods {
-                self.relabel(id, labels, &mut effect);
+                self.relabel_pod(id, labels, effect);
             }
         }
-        let unused = |one: &NamespaceEntry| one.labels.is_none() && one.pods.is_empty();
-        if self.namespaces.get(name).is_some_and(unused) {
-            self.namespaces.remove(name);
-        }
-        effect
+        self.drop_unused(name);
     }
 
     /// Gives one pod its identity under the new labels of its namespace.
-    fn relabel(&mut self, id: RecordId, labels: Option<&Labels>, effect: &mut Effect) {
-        let Some(record) = self.records[id].as_mut() else {
+    fn relabel_pod(&mut self, id: RecordId, labels: Option<&Labels>, effect: &mut Effect) {
+        let Some(record) = self.records.get_mut(id) else {
             return;
         };
         let Some(identity) = self.identities.get(record.slot) else {
@@ -398,7 +337,19 @@ impl Index {
         };
         let old = std::mem::replace(&mut record.slot, self.identities.acquire(identity));
         effect.released.extend(self.identities.release(old));
-        let addresses = record.addresses.clone();
-        self.touch_owned(id, &addresses, effect);
+        let Some(record) = self.records.get(id) else {
+            return;
+        };
+        let owner = |address: &IpAddr| self.claims.owner(&self.records, *address).pod();
+        let owned = record.addresses.iter().filter(|one| owner(one) == Some(id));
+        effect.touched.extend(owned);
+    }
+
+    /// Forgets a namespace of which neither labels nor pods are known.
+    fn drop_unused(&mut self, name: &Arc<str>) {
+        let unused = |one: &NamespaceEntry| one.labels.is_none() && one.pods.is_empty();
+        if self.namespaces.get(name).is_some_and(unused) {
+            self.namespaces.remove(name);
+        }
     }
 }

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use podwall_policy::cluster::Cluster;
 use podwall_policy::compile::selects;
 use podwall_policy::diagnostic::Diagnostic;
 use podwall_policy::labels::Labels;
@@ -15,22 +14,25 @@ use podwall_policy::peer::Identity;
 use podwall_policy::spec::Policy;
 
 use super::SubjectStatus;
-use super::relist::Relists;
+use super::lists::Lists;
 use crate::identify::feed::Gone;
 use crate::judge::Judge;
+
+/// Policies by name.
+pub(super) type Policies = BTreeMap<ObjectName, Arc<Policy>>;
 
 /// What is known of the subject.
 #[derive(Debug)]
 pub(super) struct Books {
     /// Lists that are not whole yet.
-    pub(super) relists: Relists,
+    pub(super) lists: Lists,
     subject: ObjectName,
     /// The subject when it was last seen alive.
     pod: Option<Pod>,
     /// Its namespace's labels when they were last known.
     namespace: Option<Labels>,
     /// The policies of its namespace; those of others cannot select it (S5).
-    policies: BTreeMap<ObjectName, Arc<Policy>>,
+    policies: Policies,
     /// What the judge of this moment was made of.
     made_of: MadeOf,
     /// Something above changed since then.
@@ -59,11 +61,11 @@ pub(super) struct Holds {
 impl Books {
     pub(super) fn new(subject: ObjectName) -> Self {
         Self {
-            relists: Relists::default(),
+            lists: Lists::new(subject.clone()),
             subject,
             pod: None,
             namespace: None,
-            policies: BTreeMap::new(),
+            policies: Policies::new(),
             made_of: MadeOf::Nothing(SubjectStatus::Unknown),
             stale: false,
         }
@@ -86,20 +88,17 @@ impl Books {
         }
     }
 
-    pub(super) fn resync(&mut self, cluster: &Cluster) {
-        self.forget_policies();
-        cluster.policies().iter().for_each(|one| self.adopt(one));
-        cluster.pods().for_each(|one| self.saw(one));
-        cluster.namespaces().for_each(|one| self.saw_namespace(one));
-        cluster.broken_pods().for_each(|one| self.lost(one));
-        cluster
-            .broken_namespaces()
-            .for_each(|one| self.lost_namespace(one));
-    }
-
-    /// Those that are listed anew come again.
-    pub(super) fn forget_policies(&mut self) {
-        self.policies.clear();
+    /// All policies there are. Those that are known already stay the same, so that comparing what a
+    /// judge was made of is cheap.
+    pub(super) fn replace_policies(&mut self, policies: Policies) {
+        let ours = |policy: &Arc<Policy>| policy.name.namespace == self.subject.namespace;
+        let policies = policies.into_iter().filter(|(_, policy)| ours(policy));
+        let policies = policies.map(|(name, policy)| {
+            let known = self.policies.get(&name).filter(|known| **known == policy);
+            let policy = known.map_or(policy, Arc::clone);
+            (name, policy)
+        });
+        self.policies = policies.collect();
         self.stale = true;
     }
 

@@ -64,33 +64,6 @@ impl Identities {
         Some(slot)
     }
 
-    /// The same identities under the same numbers, used by no pod yet. Ends with [`sweep`](Self::sweep).
-    pub(super) fn emptied(&self) -> Self {
-        let unused = |one: &Option<Interned>| {
-            let identity = Arc::clone(&one.as_ref()?.identity);
-            Some(Interned { identity, uses: 0 })
-        };
-        Self {
-            slots: self.slots.iter().map(unused).collect(),
-            known: self.known.clone(),
-            free: self.free.clone(),
-        }
-    }
-
-    /// Drops what no pod has, and tells the numbers.
-    pub(super) fn sweep(&mut self) -> Vec<Slot> {
-        let unused = |(slot, one): (Slot, &Option<Interned>)| {
-            one.as_ref()
-                .is_some_and(|one| one.uses == 0)
-                .then_some(slot)
-        };
-        let unused: Vec<Slot> = self.slots.iter().enumerate().filter_map(unused).collect();
-        for slot in &unused {
-            self.drop_slot(*slot);
-        }
-        unused
-    }
-
     fn drop_slot(&mut self, slot: Slot) {
         if let Some(interned) = self.slots[slot].take() {
             self.known.remove(&interned.identity);

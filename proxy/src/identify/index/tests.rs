@@ -1,12 +1,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use podwall_policy::object::Phase;
 
 use super::*;
 
 mod labels;
+mod lists;
 mod whole;
 
 /// What happens to an index, written as a test reads it.
@@ -65,8 +66,27 @@ fn hear(index: &mut Index, event: &Event) -> Effect {
             name: (*space).into(),
             labels: labels.iter().copied().collect(),
         }),
-        NoSpace(space) => index.forget_namespace(space),
+        NoSpace(space) => index.forget_namespace(&Arc::from(*space)),
     }
+}
+
+/// Tells the index that these are all there are.
+fn relist<'o>(
+    index: &mut Index,
+    namespaces: impl IntoIterator<Item = &'o Namespace>,
+    pods: impl IntoIterator<Item = &'o Pod>,
+) -> Effect {
+    let (mut spaces, mut list) = (NamespaceList::default(), PodList::default());
+    for one in namespaces {
+        spaces.listed(index, one);
+    }
+    for pod in pods {
+        list.listed(index, pod);
+    }
+    let mut difference = Difference::default();
+    list.close(index, &mut difference);
+    spaces.close(index, &mut difference);
+    index.catch_up(&difference)
 }
 
 fn after(events: &[Event]) -> Index {
