@@ -8,8 +8,6 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -20,13 +18,11 @@ use crate::{
     LabError, LabResult,
     manifest::{self, PodObject},
     pod::Identity,
-    scratch::make_dir,
+    scratch::{make_dir, replace_file},
 };
 
 /// Name of the one file.
 const FILE: &str = "cluster.yaml";
-/// Where it is written before it is renamed; a reader of `*.yaml` passes by.
-const DRAFT: &str = ".cluster.yaml.tmp";
 
 /// Namespace and name.
 pub(crate) type Key = (String, String);
@@ -59,12 +55,7 @@ impl Cluster {
 
     /// Replaces the file by the present state.
     pub(crate) fn write(&self) -> LabResult<()> {
-        let (draft, file) = (self.dir.join(DRAFT), self.dir.join(FILE));
-        let what = || format!("write {}", file.display());
-        fs::write(&draft, self.text()).map_err(LabError::io(what()))?;
-        fs::set_permissions(&draft, fs::Permissions::from_mode(0o644))
-            .map_err(LabError::io(what()))?;
-        fs::rename(&draft, &file).map_err(LabError::io(what()))
+        replace_file(&self.dir.join(FILE), &self.text(), 0o644)
     }
 
     /// One document per object; an empty `List` where there is none, since an empty file is a fault to a reader.

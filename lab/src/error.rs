@@ -98,6 +98,34 @@ pub enum LabError {
         /// What is wrong with it.
         fault: String,
     },
+    /// There is no Kubernetes to run: it is neither given nor can it be built.
+    #[error("no Kubernetes for the lab: {fault}")]
+    NoKubernetes {
+        /// Why not, and the mend.
+        fault: String,
+    },
+    /// The API server refused a request.
+    #[error("{method} {path}: the API server refuses ({status}): {message}")]
+    Refused {
+        /// The request's method.
+        method: &'static str,
+        /// The request's path.
+        path: String,
+        /// The HTTP status.
+        status: u16,
+        /// The server's words.
+        message: String,
+    },
+    /// The API server gave no answer.
+    #[error("{method} {path}: no answer from the API server: {fault}; is it stopped or held?")]
+    NoAnswer {
+        /// The request's method.
+        method: &'static str,
+        /// The request's path.
+        path: String,
+        /// What was met instead.
+        fault: String,
+    },
     /// Something did not happen in time.
     #[error("{what} did not happen within {}; output so far:\n{output}", humantime::format_duration(*after))]
     Timeout {

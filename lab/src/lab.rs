@@ -1,5 +1,6 @@
 //! The lab: node, pods and cluster state, made and changed while they run. The only writer of the manifests.
 
+mod kubernetes;
 mod network;
 
 use std::{
@@ -15,6 +16,7 @@ use crate::{
     cluster::{Cluster, Key, documents, policy_key},
     elevate::is_elevated,
     holder::Holder,
+    kubernetes::Mirror,
     manifest::PodObject,
     place::Core,
     pod::Identity,
@@ -27,7 +29,8 @@ use crate::{
 /// Labs do not see each other: each has its own bridge in its own network namespace, so any number run in parallel
 /// with the same addresses.
 ///
-/// Methods that change the cluster rewrite the manifests before they return, except inside [`Lab::batch`].
+/// Methods that change the cluster rewrite the manifests before they return, except inside [`Lab::batch`], and once
+/// there is a control plane ([`Lab::start_control_plane`]) the same change is made there.
 #[derive(Debug)]
 pub struct Lab {
     cluster: Cluster,
@@ -38,6 +41,7 @@ pub struct Lab {
     made: u32,
     epoch: SystemTime,
     batches: u32,
+    mirror: Option<Mirror>,
     // Dropped in this order: first every process, then the directory they may write to.
     _holder: Holder,
     scratch: Scratch,
@@ -70,6 +74,7 @@ impl Lab {
             // Pods start in the past, a second apart, so that the order of their start is never a tie.
             epoch: SystemTime::now() - Duration::from_secs(24 * 3600),
             batches: 0,
+            mirror: None,
             _holder: holder,
             scratch,
         })
@@ -286,13 +291,14 @@ impl Lab {
         result
     }
 
-    /// Writes the manifests, unless a batch will.
-    fn changed(&self) -> LabResult<()> {
+    /// Writes the manifests and the API server's objects, unless a batch will.
+    fn changed(&mut self) -> LabResult<()> {
         if self.batches > 0 {
-            Ok(())
-        } else {
-            self.cluster.write()
+            return Ok(());
         }
+        self.cluster.write()?;
+        let mirror = self.mirror.as_mut();
+        mirror.map_or(Ok(()), |mirror| mirror.show(&self.cluster))
     }
 
     fn object(&mut self, namespace: &str, name: &str) -> LabResult<&mut PodObject> {

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use crate::{PodSpec, address, pod::Identity, spec::Port};
 
+/// Seconds that a terminating pod has left.
+pub(crate) const GRACE: u32 = 30;
+
 /// A Pod object's changing parts.
 #[derive(Clone, Debug)]
 pub(crate) struct PodObject {
@@ -36,23 +39,34 @@ impl PodObject {
         matches!(self.phase.as_str(), "Succeeded" | "Failed")
     }
 
+    /// The whole object, as a server prints it.
     pub(crate) fn json(&self, identity: &Identity) -> Value {
-        let mut metadata = json!({
-            "name": identity.name, "namespace": identity.namespace, "uid": identity.uid, "labels": self.labels,
-        });
+        let mut object = self.request(identity);
+        object["metadata"]["uid"] = identity.uid.clone().into();
         if self.terminating {
-            metadata["deletionTimestamp"] = time(SystemTime::now()).into();
-            metadata["deletionGracePeriodSeconds"] = 30.into();
+            object["metadata"]["deletionTimestamp"] = time(SystemTime::now()).into();
+            object["metadata"]["deletionGracePeriodSeconds"] = GRACE.into();
         }
+        object["status"] = self.status(identity);
+        object
+    }
+
+    /// The object as its maker sends it to a server: without what server and kubelet add.
+    pub(crate) fn request(&self, identity: &Identity) -> Value {
+        let metadata = json!({
+            "name": identity.name, "namespace": identity.namespace, "labels": self.labels,
+        });
+        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": self.spec() })
+    }
+
+    /// What a kubelet says of the pod.
+    pub(crate) fn status(&self, identity: &Identity) -> Value {
         let ips =
             |ips: &[std::net::IpAddr]| ips.iter().map(|ip| json!({ "ip": ip })).collect::<Vec<_>>();
         let host = [address::HOST4.into(), address::HOST6.into()];
         json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": self.spec(),
-            "status": {
-                "phase": self.phase, "startTime": time(self.started), "hostIP": host[0], "hostIPs": ips(&host),
-                "podIP": identity.addresses.first(), "podIPs": ips(&identity.addresses),
-            },
+            "phase": self.phase, "startTime": time(self.started), "hostIP": host[0], "hostIPs": ips(&host),
+            "podIP": identity.addresses.first(), "podIPs": ips(&identity.addresses),
         })
     }
 

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The user that unprivileged processes run as, if it exists.
-const NOBODY: u64 = 65532;
+const NOBODY: u32 = 65532;
 
 /// What every place of one lab shares.
 #[derive(Debug)]
@@ -45,7 +45,12 @@ impl Core {
 
     /// Whether a process can become uid 65532.
     pub(crate) fn can_change_user(&self) -> bool {
-        maps_uid(NOBODY)
+        maps_uid(NOBODY.into())
+    }
+
+    /// The user of unprivileged processes, where they do not run as the lab's own.
+    pub(crate) fn unprivileged_user(&self) -> Option<u32> {
+        self.can_change_user().then_some(NOBODY)
     }
 
     /// A path of `program` that every user may execute: its own, or that of a copy in the lab's directory where the

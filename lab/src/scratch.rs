@@ -3,7 +3,8 @@
 
 use std::{
     fs::{self, File, Permissions},
-    os::unix::fs::PermissionsExt,
+    io::Write,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
     time::{SystemTime, UNIX_EPOCH},
@@ -63,6 +64,37 @@ pub(crate) fn make_dir(path: &Path) -> LabResult<()> {
     let what = || format!("create {}", path.display());
     fs::create_dir(path).map_err(LabError::io(what()))?;
     fs::set_permissions(path, Permissions::from_mode(0o755)).map_err(LabError::io(what()))
+}
+
+/// Replaces a file by this text, whatever the umask. A reader sees the old text or the new, and at no moment can
+/// anybody read it whom `mode` does not let. The draft beside it begins with a dot and ends with `.tmp`.
+pub(crate) fn replace_file(path: &Path, text: &str, mode: u32) -> LabResult<()> {
+    replace_file_for(None, path, text, mode)
+}
+
+/// As [`replace_file`]; the file then belongs to this user, where one is given.
+pub(crate) fn replace_file_for(
+    owner: Option<u32>,
+    path: &Path,
+    text: &str,
+    mode: u32,
+) -> LabResult<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let draft = path.with_file_name(format!(".{name}.tmp"));
+    let write = || {
+        // Left over from a write that failed; its mode may be another.
+        let _ = fs::remove_file(&draft);
+        let mut file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&draft)?;
+        file.write_all(text.as_bytes())?;
+        file.set_permissions(Permissions::from_mode(mode))?;
+        fchown(&file, owner, owner)?;
+        fs::rename(&draft, path)
+    };
+    write().map_err(LabError::io(format!("write {}", path.display())))
 }
 
 fn unique() -> String {

@@ -24,6 +24,17 @@ const ADMIN_PORT: u16 = 15872;
 /// The series that grows by every change that could alter a verdict.
 const GENERATION: &str = "podwall_generation";
 
+/// Where a sidecar takes pods, namespaces and policies from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// The lab's manifests.
+    Manifests,
+    /// The API server that this kubeconfig names, such as [`crate::Account::kubeconfig`].
+    Kubeconfig(&'a Path),
+    /// What the caller's own flags say.
+    Flags,
+}
+
 /// podwall beside one pod. Dropping it kills the sidecar; the rules stay.
 #[derive(Debug)]
 pub struct Sidecar {
@@ -42,8 +53,22 @@ impl Sidecar {
     /// [`LabError::Ended`] with podwall's own words where a step fails, [`LabError::Timeout`] where it
     /// does not get ready.
     pub fn start(lab: &Lab, pod: &Pod, program: &Path, more: &[&str]) -> LabResult<Self> {
+        Self::start_from(Source::Manifests, lab, pod, program, more)
+    }
+
+    /// As [`Sidecar::start`], with a choice of the source.
+    ///
+    /// # Errors
+    /// As [`Sidecar::start`].
+    pub fn start_from(
+        source: Source<'_>,
+        lab: &Lab,
+        pod: &Pod,
+        program: &Path,
+        more: &[&str],
+    ) -> LabResult<Self> {
         Self::install(lab, pod, program, &[])?;
-        let sidecar = Self::launch(lab, pod, program, more)?;
+        let sidecar = Self::launch_from(source, lab, pod, program, more)?;
         let ready = wait_until(START, || {
             sidecar.process.status().is_some()
                 || sidecar.get("/readyz").is_ok_and(|(code, _)| code == 200)
@@ -99,12 +124,28 @@ impl Sidecar {
     /// # Errors
     /// Only where it cannot be started.
     pub fn launch(lab: &Lab, pod: &Pod, program: &Path, more: &[&str]) -> LabResult<Self> {
+        Self::launch_from(Source::Manifests, lab, pod, program, more)
+    }
+
+    /// As [`Sidecar::launch`], with a choice of the source.
+    ///
+    /// # Errors
+    /// Only where it cannot be started.
+    pub fn launch_from(
+        source: Source<'_>,
+        lab: &Lab,
+        pod: &Pod,
+        program: &Path,
+        more: &[&str],
+    ) -> LabResult<Self> {
         let program = copy(lab, program)?;
-        let process = pod
-            .command(&program)
-            .args(["proxy", "--mode", "redirect"])
-            .arg("-f")
-            .arg(lab.manifests())
+        let command = pod.command(&program).args(["proxy", "--mode", "redirect"]);
+        let command = match source {
+            Source::Manifests => command.arg("-f").arg(lab.manifests()),
+            Source::Kubeconfig(file) => command.arg("--kubeconfig").arg(file),
+            Source::Flags => command,
+        };
+        let process = command
             .args(more)
             .env("POD_NAMESPACE", pod.namespace())
             .env("POD_NAME", pod.name())

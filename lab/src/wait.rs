@@ -15,7 +15,16 @@ const POLL: Duration = Duration::from_millis(2);
 ///
 /// The condition is asked at least once, also with a zero deadline.
 #[must_use]
-pub fn wait_until(deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
+pub fn wait_until(deadline: Duration, condition: impl FnMut() -> bool) -> bool {
+    wait_every(POLL, deadline, condition)
+}
+
+/// As [`wait_until`], for conditions that cost something to ask.
+pub(crate) fn wait_every(
+    pause: Duration,
+    deadline: Duration,
+    mut condition: impl FnMut() -> bool,
+) -> bool {
     let end = Instant::now() + deadline;
     loop {
         if condition() {
@@ -24,6 +33,6 @@ pub fn wait_until(deadline: Duration, mut condition: impl FnMut() -> bool) -> bo
         if Instant::now() >= end {
             return false;
         }
-        thread::sleep(POLL);
+        thread::sleep(pause);
     }
 }

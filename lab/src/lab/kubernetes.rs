@@ -1,0 +1,56 @@
+//! The lab's control plane: when it starts, and which addresses it has.
+
+use crate::{
+    ControlPlane, Lab, LabResult, address,
+    kubernetes::{Components, Mirror, Settings},
+};
+
+impl Lab {
+    /// Starts an etcd and a kube-apiserver on the node, at `https://172.18.0.2:6443`, writes every object of the lab
+    /// to it, and from then on every change, in order. There the second call gives back the same one.
+    ///
+    /// The programs are those of `KUBEBUILDER_ASSETS`, else [`crate::build_kubernetes`] makes them, which the first
+    /// time takes minutes. There is no controller manager, scheduler or kubelet:
+    ///
+    /// - Pods are bound to the node `lab-node`, which has no object, and get the status that a kubelet would write,
+    ///   in a second request; they may stay without a ServiceAccount.
+    /// - The server chooses uids, so [`crate::Pod::uid`] is that of the manifests only.
+    /// - Pods and policies need their namespace: those of one that is absent are written when it comes.
+    /// - [`Lab::terminate`] deletes with a grace of 30 s, at whose end nobody removes the pod; of a finished pod the
+    ///   server removes the object at once.
+    /// - [`Lab::remove_namespace`] deletes and finalizes: what is inside stays. A namespace that a test deletes by
+    ///   itself stays in phase `Terminating`, with all that is in it.
+    /// - The changes of one [`Lab::batch`] are written one by one: removals first, then namespaces, policies, pods.
+    ///
+    /// A change that the server refuses, or cannot take while it is away, is an error of the method that made it. It
+    /// holds in the lab and its manifests, and is written with the next change that succeeds.
+    ///
+    /// # Errors
+    /// [`crate::LabError::NoKubernetes`], [`crate::LabError::Ended`] or [`crate::LabError::Timeout`] with the
+    /// component's own words, and what writing the objects meets.
+    pub fn start_control_plane(&mut self) -> LabResult<ControlPlane> {
+        if let Some(mirror) = &self.mirror {
+            return Ok(mirror.control().clone());
+        }
+        let settings = Settings {
+            addresses: vec![
+                address::HOST4.into(),
+                address::HOST6.into(),
+                address::GATEWAY4.into(),
+                address::GATEWAY6.into(),
+            ],
+            controllers: false,
+            flags: Vec::new(),
+        };
+        let control = ControlPlane::start_at(self.node.place(), Components::find()?, settings)?;
+        self.mirror = Some(Mirror::new(control.clone()));
+        self.changed()?;
+        Ok(control)
+    }
+
+    /// The control plane, where it was started.
+    #[must_use]
+    pub fn control_plane(&self) -> Option<&ControlPlane> {
+        self.mirror.as_ref().map(Mirror::control)
+    }
+}
