@@ -4,6 +4,30 @@
 
 #[path = "support/faults/mod.rs"]
 mod faults;
+#[path = "support/inside.rs"]
+mod inside;
 mod support;
 #[path = "support/talk.rs"]
 mod talk;
+#[allow(dead_code)]
+#[path = "identity/waiting.rs"]
+mod waiting;
+
+mod kubernetes {
+    mod ordeal;
+    mod siege;
+    mod stage;
+    mod through;
+
+    mod failures {
+        mod answers;
+        mod away;
+        mod credentials;
+        mod silence;
+    }
+    mod objects {
+        mod changes;
+        mod lives;
+        mod malformed;
+    }
+}

@@ -96,12 +96,12 @@ impl Faults {
             .change(|state| state.edits.push((resource, Arc::new(edit))));
     }
 
-    /// Passes nothing on any more, also on connections that are there, until [`Faults::relent`].
-    pub fn freeze(&self) {
-        self.program.change(|state| state.frozen = true);
+    /// Passes nothing on any more, also on connections that are there, or does again.
+    pub fn freeze(&self, frozen: bool) {
+        self.program.change(|state| state.frozen = frozen);
     }
 
-    /// The same for one resource.
+    /// Passes nothing of one resource on any more, until [`Faults::relent`].
     pub fn hold(&self, resource: Resource) {
         self.program.change(|state| state.held.push(resource));
     }

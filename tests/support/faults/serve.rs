@@ -99,13 +99,13 @@ impl Server {
         let mut flow = flow;
         let mut said = self.program.look(|state| state.said.len());
         loop {
+            let heard = lines.next()?;
             self.program.thaw(asked.resource);
             if asked.call != Call::List {
                 self.say(asked.resource, &mut said, client)?;
             }
-            match lines.next()? {
+            match heard {
                 Heard::Line(line) => {
-                    self.program.thaw(asked.resource);
                     let line = self.edited(asked.resource, line);
                     self.send(client, &line, &mut flow)?;
                 }

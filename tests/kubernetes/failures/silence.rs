@@ -1,0 +1,54 @@
+//! An API server from which nothing comes any more, and no word of it: only time tells.
+
+use std::thread;
+
+use podwall_lab::wait_until;
+
+use crate::kubernetes::ordeal::Ordeal;
+use crate::kubernetes::stage::{LONG, Stage};
+
+/// A watch says nothing for long where nothing happens, so this takes as long as a watch may last. Both cases wait
+/// at the same time.
+#[test]
+fn p25_s84_a_silent_api_server_is_noticed_and_followed_again() {
+    thread::scope(|scope| {
+        let paused = scope.spawn(paused);
+        let partitioned = scope.spawn(partitioned);
+        paused.join().expect("paused");
+        partitioned.join().expect("partitioned");
+    });
+}
+
+fn is_noticed(stage: &Stage, ordeal: &mut Ordeal) {
+    ordeal.holds(stage);
+    let noticed = || stage.metric("source_problem") == 1.0;
+    assert!(wait_until(LONG, noticed), "{}", stage.output());
+    assert!(stage.metric("source_age_seconds") > 10.0);
+    ordeal.holds(stage);
+}
+
+/// It accepts, and never answers.
+fn paused() {
+    let mut stage = Stage::direct();
+    let mut ordeal = Ordeal::begin(&stage);
+    stage.control.pause().unwrap();
+    is_noticed(&stage, &mut ordeal);
+    stage.control.resume().unwrap();
+    ordeal.ends_well(&mut stage);
+}
+
+/// Nothing arrives and nothing is refused.
+fn partitioned() {
+    let mut stage = Stage::direct();
+    let mut ordeal = Ordeal::begin(&stage);
+    let node = stage.scene.lab.node().place().clone();
+    let port = stage.control.server_address().port();
+    let rule = |verb: &str| {
+        let line = format!("iptables {verb} INPUT -i br0 -p tcp --dport {port} -j DROP");
+        crate::inside::run(&node, &line);
+    };
+    rule("-I");
+    is_noticed(&stage, &mut ordeal);
+    rule("-D");
+    ordeal.ends_well(&mut stage);
+}
