@@ -1,7 +1,7 @@
 //! The vocabulary of changes: what any source of pods, namespaces and policies can tell.
 //!
 //! May enter: objects that [`podwall_policy::document`] has read. Deliberately absent: where they
-//! come from. Nothing past this file may know the source; [`files`] is one of them.
+//! come from. Nothing past this file may know the source; [`files`] and [`kube`] are two of them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,6 +11,8 @@ use podwall_policy::diagnostic::Diagnostic;
 use podwall_policy::object::{Object, ObjectName};
 
 pub mod files;
+mod key;
+pub mod kube;
 
 /// One change, taken in by [`World::apply`](crate::world::World::apply) in one step.
 #[derive(Debug)]

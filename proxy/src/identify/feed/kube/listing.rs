@@ -1,0 +1,119 @@
+//! Reading a cluster once, whole, for commands that ask and go.
+//!
+//! Deliberately absent: following changes.
+
+use std::time::Duration;
+
+use ::kube::api::ListParams;
+use ::kube::{Api, Client, Resource};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use podwall_policy::diagnostic::Diagnostic;
+use podwall_policy::object::Object;
+
+use super::door::Door;
+use super::fault::KubeError;
+use super::health::plural;
+use super::object::{Told, Watched};
+use super::watching::PAGE;
+use super::words::{NoAnswer, Trouble};
+use crate::identify::feed::Kind;
+
+/// How long reading the whole cluster may take.
+///
+/// 120 s: 100,000 pods are 200 pages, each well under half a second on a server that is not overloaded.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// How often one kind is asked for: what an overloaded server refuses, and a list whose version grew too old
+/// between two pages, is asked for again.
+const ATTEMPTS: u32 = 4;
+
+/// All objects of the three kinds, and what is odd in them.
+pub(super) async fn read(door: Door) -> Result<(Vec<Object>, Vec<Diagnostic>), KubeError> {
+    let server = door.server();
+    let client = Client::new(door, "default");
+    let mut read = Read {
+        server,
+        objects: Vec::new(),
+        findings: Vec::new(),
+    };
+    let all = async {
+        read.kind::<Namespace>(&client, Kind::Namespace).await?;
+        read.kind::<Pod>(&client, Kind::Pod).await?;
+        read.kind::<NetworkPolicy>(&client, Kind::Policy).await
+    };
+    match tokio::time::timeout(LIMIT, all).await {
+        Ok(done) => done?,
+        Err(_) => {
+            let trouble = Trouble {
+                cause: NoAnswer(LIMIT).to_string(),
+                mend: "is the API server overloaded, or the way to it slow?".to_owned(),
+            };
+            return Err(KubeError::request("all objects", &read.server, trouble));
+        }
+    }
+    Ok((read.objects, read.findings))
+}
+
+struct Read {
+    server: String,
+    objects: Vec<Object>,
+    findings: Vec<Diagnostic>,
+}
+
+impl Read {
+    async fn kind<K>(&mut self, client: &Client, kind: Kind) -> Result<(), KubeError>
+    where
+        K: Resource<DynamicType = ()> + 'static,
+    {
+        let api: Api<Watched<K>> = Api::all(client.clone());
+        let mut attempt = 1;
+        loop {
+            match pages(&api).await {
+                Ok(all) => {
+                    all.into_iter().for_each(|one| self.take(one.into_told()));
+                    return Ok(());
+                }
+                Err(error) if attempt < ATTEMPTS && may_pass(&error) => attempt += 1,
+                Err(error) => {
+                    let trouble = Trouble::of_client(&error).unwrap_or_else(|| Trouble {
+                        cause: "its list grows old before its last page".to_owned(),
+                        mend: "try again when the API server has less to do".to_owned(),
+                    });
+                    return Err(KubeError::request(plural(kind), &self.server, trouble));
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, told: Told) {
+        match told {
+            Told::Object { object, findings } => {
+                self.objects.push(object);
+                self.findings.extend(findings);
+            }
+            Told::Nameless(finding) => self.findings.push(finding),
+        }
+    }
+}
+
+async fn pages<K>(api: &Api<Watched<K>>) -> ::kube::Result<Vec<Watched<K>>>
+where
+    K: Resource<DynamicType = ()> + 'static,
+{
+    let mut all = Vec::new();
+    let mut page = ListParams::default().limit(PAGE);
+    loop {
+        let list = api.list(&page).await?;
+        all.extend(list.items);
+        match list.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => page = page.continue_token(&token),
+            None => return Ok(all),
+        }
+    }
+}
+
+/// Whether asking again may help soon. Not so for a server that is away: a person waits.
+fn may_pass(error: &::kube::Error) -> bool {
+    matches!(error, ::kube::Error::Api(status) if matches!(status.code, 410 | 429 | 500..=599))
+}

@@ -1,0 +1,202 @@
+//! What went wrong between us and the API server, in words: the cause and the mend.
+//!
+//! May enter: errors of the API client with all that they wrap, statuses of the API server.
+//! Deliberately absent: what is done about it.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use ::kube::core::Status;
+use ::kube::runtime::watcher;
+
+/// Why the API server does not tell, and what a person can do.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Trouble {
+    /// What happened.
+    pub(super) cause: String,
+    /// How to mend it.
+    pub(super) mend: String,
+}
+
+/// The server let a request, or the rest of an answer, wait for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer for {} s", .0.as_secs())]
+pub(super) struct NoAnswer(pub(super) Duration);
+
+const ASKED_AGAIN: &str = "it is asked again until it answers";
+const UNREACHABLE: &str = "is the API server running, and does the way to it let this pod through?";
+
+impl Trouble {
+    fn new(cause: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            cause: cause.into(),
+            mend: mend.into(),
+        }
+    }
+
+    /// The server has been silent for `wait`.
+    pub(super) fn no_answer(wait: Duration) -> Self {
+        Self::new(NoAnswer(wait).to_string(), UNREACHABLE)
+    }
+
+    /// Of a watch; `None` for what heals by the next list.
+    pub(super) fn of_watch(error: &watcher::Error) -> Option<Self> {
+        match error {
+            watcher::Error::WatchError(status) => Self::of_status(status),
+            watcher::Error::NoResourceVersion => Some(Self::new(
+                "an object or list came without resourceVersion",
+                "is this address a Kubernetes API server's?",
+            )),
+            watcher::Error::InitialListFailed(error)
+            | watcher::Error::WatchStartFailed(error)
+            | watcher::Error::WatchFailed(error) => Self::of_client(error),
+        }
+    }
+
+    /// Of a request; `None` for what heals by the next list.
+    pub(super) fn of_client(error: &::kube::Error) -> Option<Self> {
+        match error {
+            ::kube::Error::Api(status) => Self::of_status(status),
+            ::kube::Error::SerdeError(fault) => Some(Self::new(
+                format!("its answer is no JSON that Kubernetes would send: {fault}"),
+                "is this address a Kubernetes API server's?",
+            )),
+            other => Some(Self::of_connection(other)),
+        }
+    }
+
+    /// Of an answer that is a status.
+    fn of_status(status: &Status) -> Option<Self> {
+        let said = match (status.reason.as_str(), status.message.trim()) {
+            ("", message) => message.to_owned(),
+            (reason, "") => reason.to_owned(),
+            (reason, message) => format!("{reason}: {message}"),
+        };
+        let said = first_line(&said);
+        match status.code {
+            410 => None,
+            401 => Some(Self::new(
+                format!("the credentials are not accepted (401 {said})"),
+                "the token may have expired or belong to another cluster; it is read again before each attempt",
+            )),
+            403 => Some(forbidden(&status.message)),
+            404 => Some(Self::new(
+                format!("404 {said}"),
+                "is this address a Kubernetes API server's?",
+            )),
+            429 => Some(Self::new(
+                format!("it is asked too much (429 {said})"),
+                ASKED_AGAIN,
+            )),
+            code => Some(Self::new(format!("it says {code} {said}"), ASKED_AGAIN)),
+        }
+    }
+
+    /// Of what has no status: the connection, its encryption, the name, the credentials on disk.
+    fn of_connection(error: &(dyn Error + 'static)) -> Self {
+        let chain: Vec<&(dyn Error + 'static)> =
+            std::iter::successors(Some(error), |one| Error::source(*one)).collect();
+        if let Some(silent) = chain.iter().find_map(|one| one.downcast_ref::<NoAnswer>()) {
+            return Self::no_answer(silent.0);
+        }
+        let innermost = chain.last().map_or_else(String::new, ToString::to_string);
+        if let Some(trouble) = certificate(&innermost) {
+            return trouble;
+        }
+        let texts: Vec<String> = chain.iter().map(ToString::to_string).collect();
+        if texts.iter().any(|text| text.contains("dns error")) {
+            let cause = format!("its name cannot be resolved: {innermost}");
+            return Self::new(cause, "is the address in the kubeconfig right?");
+        }
+        let kind = chain.iter().rev().find_map(|one| {
+            let kind = one.downcast_ref::<io::Error>()?.kind();
+            (kind != io::ErrorKind::Other).then_some(kind)
+        });
+        match kind {
+            Some(io::ErrorKind::ConnectionRefused) => Self::new("connection refused", UNREACHABLE),
+            Some(io::ErrorKind::TimedOut) => Self::new("the connection timed out", UNREACHABLE),
+            Some(io::ErrorKind::ConnectionReset) => Self::new("connection reset", UNREACHABLE),
+            Some(io::ErrorKind::UnexpectedEof) => {
+                Self::new("the connection was cut in the middle", UNREACHABLE)
+            }
+            Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
+                Self::new("no route to it", UNREACHABLE)
+            }
+            _ if innermost.is_empty() => Self::new(error.to_string(), ASKED_AGAIN),
+            _ => Self::new(first_line(&innermost), ASKED_AGAIN),
+        }
+    }
+}
+
+/// Of a message of rustls about a certificate: its words name variants of its own types.
+fn certificate(message: &str) -> Option<Trouble> {
+    if let Some((_, alert)) = message.split_once("received fatal alert: ") {
+        return Some(Trouble::new(
+            format!("it broke off the encryption: {alert}"),
+            "is the client certificate signed by this cluster's authority, and not expired?",
+        ));
+    }
+    let (_, why) = message.split_once("invalid peer certificate: ")?;
+    Some(if why.starts_with("UnknownIssuer") {
+        Trouble::new(
+            "its certificate is signed by unknown authority",
+            "give the cluster's own CA in the kubeconfig; in a pod kube-root-ca.crt brings it",
+        )
+    } else if why.contains("expired") || why.starts_with("Expired") {
+        Trouble::new(
+            format!("its certificate has expired ({why})"),
+            "renew the API server's certificate, or set this machine's clock",
+        )
+    } else if why.contains("not valid for name") || why.starts_with("NotValidForName") {
+        Trouble::new(
+            format!("its certificate is for another name ({why})"),
+            "reach it by a name or address that its certificate holds, or set tls-server-name",
+        )
+    } else {
+        Trouble::new(
+            format!("its certificate is not valid ({why})"),
+            "is this the API server, and the CA in the kubeconfig its own?",
+        )
+    })
+}
+
+const BIND: &str = "bind it to the ClusterRole of deploy/rbac/ (podwall-sidecar and podwall-sidecar-policies for a sidecar, podwall-reader for a person)";
+
+/// Of `pods is forbidden: User "NAME" cannot list resource "pods" in API group "" at the cluster scope`;
+/// other wordings, such as an admission's, are shown whole.
+fn forbidden(message: &str) -> Trouble {
+    let cause =
+        permission(message).unwrap_or_else(|| format!("forbidden: {}", first_line(message)));
+    Trouble::new(format!("{cause} (403)"), BIND)
+}
+
+fn permission(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("User \"")?;
+    let (account, rest) = rest.split_once("\" cannot ")?;
+    let (verb, rest) = rest.split_once(" resource \"")?;
+    let (resource, rest) = rest.split_once("\" in API group \"")?;
+    let (group, rest) = rest.split_once('"')?;
+    let dot = if group.is_empty() { "" } else { "." };
+    let place = match rest.trim().strip_prefix("in the namespace \"") {
+        Some(rest) => format!("in namespace {}", rest.split('"').next()?),
+        None if rest.contains("at the cluster scope") => "at the cluster scope".to_owned(),
+        None => return None,
+    };
+    Some(format!(
+        "{account} may not {verb} {resource}{dot}{group} {place}"
+    ))
+}
+
+/// As much of a text as fits a sentence.
+fn first_line(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let line = text.trim().lines().next().unwrap_or_default();
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
