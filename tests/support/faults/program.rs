@@ -1,5 +1,6 @@
 //! What is to be spoiled, and what has been asked so far. No sockets but those that a cut must end.
 
+use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -123,7 +124,8 @@ pub struct State {
     pub frozen: bool,
     pub held: Vec<Resource>,
     pub over: bool,
-    live: Vec<TcpStream>,
+    joined: u64,
+    live: BTreeMap<u64, TcpStream>,
 }
 
 impl State {
@@ -200,15 +202,33 @@ impl Program {
         drop(self.changed.wait_while(state, frozen));
     }
 
-    /// From now on this connection is one of those that a cut ends.
-    pub fn join(&self, stream: &TcpStream) {
-        if let Ok(stream) = stream.try_clone() {
-            self.look(|state| state.live.push(stream));
-        }
+    /// Until the end of what is given back, this connection is one of those that a cut ends.
+    pub fn join(&self, stream: &TcpStream) -> Option<Member<'_>> {
+        let stream = stream.try_clone().ok()?;
+        let number = self.look(|state| {
+            state.joined += 1;
+            state.live.insert(state.joined, stream);
+            state.joined
+        });
+        Some(Member(self, number))
     }
 
     pub fn cut(&self) {
-        for stream in self.change(|state| std::mem::take(&mut state.live)) {
+        for stream in self
+            .change(|state| std::mem::take(&mut state.live))
+            .values()
+        {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// A connection while it is served; then it is closed, whoever holds its socket.
+pub struct Member<'a>(&'a Program, u64);
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        if let Some(stream) = self.0.look(|state| state.live.remove(&self.1)) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }

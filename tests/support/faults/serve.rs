@@ -10,7 +10,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
-use super::program::{Asked, Call, Fault, Program, Resource};
+use super::program::{Asked, Call, Fault, Member, Program, Resource};
 use super::stream::{Heard, Lines, Request, begin, chunk, finish};
 use super::{TICK, patient};
 
@@ -40,7 +40,7 @@ enum Flow {
 
 impl Server {
     pub fn serve(&self, client: TcpStream) -> io::Result<()> {
-        self.program.join(&client);
+        let _member = self.program.join(&client);
         self.program.thaw(None);
         let offers = Arc::clone(&self.offers);
         let tls = ServerConnection::new(offers).map_err(io::Error::other)?;
@@ -54,7 +54,7 @@ impl Server {
             Some(Fault::Trickle(bytes)) => Flow::Trickle(bytes),
             Some(Fault::Hang) | None => Flow::Free,
         };
-        let upstream = self.ask(&request)?;
+        let (upstream, _member) = self.ask(&request)?;
         let watched = asked.resource.filter(|_| asked.call != Call::List);
         if let Some(resource) = watched {
             self.program.change(|state| state.running.push(resource));
@@ -70,10 +70,10 @@ impl Server {
     }
 
     /// Connects to the API server and asks it the same.
-    fn ask(&self, request: &Request) -> io::Result<Upstream> {
+    fn ask(&self, request: &Request) -> io::Result<(Upstream, Option<Member<'_>>)> {
         let connect = || TcpStream::connect_timeout(&self.upstream, CONNECT);
         let mut stream = patient(self.place.enter(connect).map_err(io::Error::other)??);
-        self.program.join(&stream);
+        let member = self.program.join(&stream);
         let name = ServerName::from(self.upstream.ip());
         let trusts = Arc::clone(&self.trusts);
         let mut tls = ClientConnection::new(trusts, name).map_err(io::Error::other)?;
@@ -83,7 +83,7 @@ impl Server {
         let mut upstream = StreamOwned::new(tls, stream);
         request.write(&mut upstream)?;
         upstream.sock.set_read_timeout(Some(TICK))?;
-        Ok(upstream)
+        Ok((upstream, member))
     }
 
     /// The answer, line by line as it comes, until the API server ends it.
