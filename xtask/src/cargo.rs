@@ -28,6 +28,13 @@ pub(crate) fn demo(rest: &[String]) -> Result<(), Stop> {
     run(cargo.args(rest))
 }
 
+/// The Kubernetes of the lab, built where it is missing. The recipe is the lab's.
+pub(crate) fn kubernetes() -> Result<(), Stop> {
+    let mut cargo = cargo(&["run", "--quiet", "--package", "podwall-lab"]);
+    cargo.args(["--example", "kubernetes"]);
+    run(cargo.stdout(Stdio::null()))
+}
+
 /// Every test of the workspace.
 pub(crate) fn test(rest: &[String]) -> Result<(), Stop> {
     with_runner(cargo(&["test", "--workspace"]), rest)

@@ -14,7 +14,8 @@ mod tidy;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND [ARGS]
 
-  setup          look for the tools that demo, tests and benches need; as root install what is missing
+  setup          look for the tools that demo, tests and benches need; as root install what is missing; build the
+                 lab's Kubernetes, which the first time takes about 8 minutes (not where KUBEBUILDER_ASSETS is set)
   demo [ARGS]    setup, then `podwall demo ARGS`, built for release
   test [ARGS]    setup, then every test: `cargo test --workspace ARGS`
   bench [ARGS]   setup, then every bench: `cargo bench --workspace ARGS`
@@ -36,17 +37,26 @@ fn main() -> ExitCode {
     };
     match command.as_str() {
         "setup" | "tidy" if !rest.is_empty() => usage(&format!("{command} takes no arguments")),
-        "setup" => finish(setup::run()),
+        "setup" => finish(everything()),
         "tidy" => tidy::run(&cargo::root()),
+        "demo" if rest.iter().any(|word| word == "--kubernetes") => {
+            finish(everything().and_then(|()| cargo::demo(rest)))
+        }
         "demo" => finish(setup::run().and_then(|()| cargo::demo(rest))),
-        "test" => finish(setup::run().and_then(|()| cargo::test(rest))),
-        "bench" => finish(setup::run().and_then(|()| cargo::bench(rest))),
+        "test" => finish(everything().and_then(|()| cargo::test(rest))),
+        "bench" => finish(everything().and_then(|()| cargo::bench(rest))),
         "help" | "-h" | "--help" => {
             eprint!("{USAGE}");
             ExitCode::SUCCESS
         }
         other => usage(&format!("no command is called {other:?}")),
     }
+}
+
+/// The tools, and the lab's Kubernetes, whose build takes minutes: no test's deadline shall hold it.
+fn everything() -> Result<(), Stop> {
+    setup::run()?;
+    cargo::kubernetes()
 }
 
 fn usage(fault: &str) -> ExitCode {

@@ -140,7 +140,8 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// Stops the API server as an operator does, by SIGTERM, and waits for its end. etcd runs on.
+    /// Stops the API server as an operator does, by SIGTERM, and waits for its end. Watches are ended by it. etcd
+    /// runs on.
     ///
     /// # Errors
     /// [`LabError::Timeout`] where it does not end.
@@ -210,10 +211,9 @@ impl ControlPlane {
     /// `kubectl` as one who may do everything, to be run in the node's network namespace.
     ///
     /// # Errors
-    /// [`LabError::NoKubernetes`] where it cannot be built.
+    /// [`LabError::NoKubernetes`] where `KUBEBUILDER_ASSETS` is set and has none.
     pub fn kubectl(&self) -> LabResult<Cmd> {
-        let whole = Components::whole()?;
-        let command = whole.command(&self.0.place, "kubectl")?;
+        let command = self.0.components.command(&self.0.place, "kubectl")?;
         Ok(command.env("KUBECONFIG", &self.0.kubeconfig))
     }
 
@@ -315,6 +315,8 @@ impl ControlPlane {
                     pki.verifying_key().display()
                 ),
                 "--kubelet-preferred-address-types=InternalIP".to_owned(),
+                // Ends watches at a graceful stop, which else waits a minute for them.
+                "--shutdown-watch-termination-grace-period=5s".to_owned(),
             ])
             .args(&settings.flags);
         let mut off = vec!["PodSecurity"];

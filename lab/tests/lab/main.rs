@@ -7,6 +7,7 @@
 )]
 
 mod endings;
+mod kubernetes;
 mod manifests;
 mod network;
 mod owner;

@@ -56,6 +56,7 @@ pub fn read_traces(output: &mut BufReader<ChildStdout>) -> Traces {
 fn owner_process() {
     match env::var(ROLE).as_deref() {
         Ok("wait") => hold_a_lab(),
+        Ok("control-plane") => hold_a_control_plane(),
         Ok("plain-user") => {
             elevate().unwrap();
             plain_user::use_a_lab();
@@ -71,10 +72,24 @@ fn hold_a_lab() {
     let pod = lab.pod(PodSpec::new("ns", "pod")).unwrap();
     let mark = format!("86400.{}", std::process::id());
     let traces = Traces::of(&lab, &pod, &mark);
-    println!(
-        "LAB {mark} {} {}",
-        lab.dir().display(),
-        traces.namespaces.join(" ")
-    );
+    tell_and_wait(&traces);
+}
+
+/// The same with a control plane.
+fn hold_a_control_plane() {
+    let mut lab = Lab::start().unwrap();
+    let _control = lab.start_control_plane().unwrap();
+    let mark = format!("86401.{}", std::process::id());
+    let traces = Traces::of(&lab, lab.node(), &mark);
+    tell_and_wait(&traces);
+}
+
+fn tell_and_wait(traces: &Traces) {
+    let Traces {
+        mark,
+        dir,
+        namespaces,
+    } = traces;
+    println!("LAB {mark} {} {}", dir.display(), namespaces.join(" "));
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
