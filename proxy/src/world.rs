@@ -14,7 +14,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use podwall_policy::cluster::Cluster;
 use podwall_policy::diagnostic::Diagnostic;
@@ -28,7 +28,7 @@ use crate::identify::feed::{Change, Gone, Kind};
 use crate::identify::index::{Effect, Index};
 use crate::ruling::{Decision, Refusal, Ruling};
 use books::Books;
-use health::Health;
+use health::{Health, Saying};
 use state::State;
 
 mod books;
@@ -39,7 +39,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use health::{SubjectStatus, WorldStatus};
+pub use health::{REMINDER, SubjectStatus, WorldStatus};
 pub use nodes::Nodes;
 
 /// Everything known at this moment.
@@ -139,14 +139,30 @@ impl World {
             Change::Upsert(object) => self.upsert(&mut books, &object),
             Change::Delete(gone) => self.delete(&mut books, &gone),
             Change::Findings(findings) => self.note(|health| health.documents(findings)),
-            Change::SourceProblem(problem) => self.note(|health| health.problem(problem)),
-            Change::SourceHealthy(as_of) => self.note(|health| health.confirmed(as_of)),
+            Change::SourceProblem(problem) => {
+                let (now, wall) = (Instant::now(), SystemTime::now());
+                self.note(|health| health.problem(problem, now, wall))
+            }
+            Change::SourceHealthy(as_of) => {
+                self.note(|health| health.confirmed(as_of, Instant::now()))
+            }
         }
+    }
+
+    /// Puts into the log how old the state in force is, at most once per [`REMINDER`] and only while
+    /// the source is in trouble. To be called from time to time.
+    pub fn remind(&self) {
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        let _ = self.note(|health| health.remind(now, wall));
     }
 
     /// What alters no ruling.
     fn note(&self, what: impl FnOnce(&mut Health)) -> Touched {
-        what(&mut self.write().health);
+        let mut state = self.write();
+        what(&mut state.health);
+        let said = state.health.unsaid();
+        drop(state);
+        said.iter().for_each(Saying::say);
         Touched::Nothing
     }
 
@@ -173,7 +189,7 @@ impl World {
             diagnostics: state.health.count(),
             last_change_at: state.health.last_change_at,
             last_confirmed_at: state.health.last_confirmed_at,
-            problem: state.health.problem.clone(),
+            problem: state.health.problem_now().map(str::to_owned),
         }
     }
 
@@ -205,7 +221,8 @@ impl World {
             self.listed(books, &object);
         }
         let touched = self.end(books, &Kind::ALL);
-        let _ = self.note(|health| health.confirmed(Instant::now()));
+        let now = Instant::now();
+        let _ = self.note(|health| health.confirmed(now, now));
         touched
     }
 
@@ -224,14 +241,13 @@ impl World {
     /// One object of a list. Before the first whole state nobody is judged by the index, so pods go
     /// right in: a first list needs no second copy of them.
     fn listed(&self, books: &mut Books, object: &Object) {
-        if let (Object::Pod(pod), true) = (object, books.lists.is_open(Kind::Pod)) {
+        let unjudged = !books.lists.all_whole() && books.lists.is_open(Kind::Pod);
+        if let (Object::Pod(pod), true) = (object, unjudged) {
             let mut state = self.write();
-            if !state.synced {
-                let effect = state.index.upsert_pod(pod);
-                state.renumber(&effect);
-                books.lists.upserted(&state.index, object);
-                return;
-            }
+            let effect = state.index.upsert_pod(pod);
+            state.renumber(&effect);
+            books.lists.upserted(&state.index, object);
+            return;
         }
         books.lists.listed(&self.known().index, object);
     }
@@ -286,8 +302,10 @@ impl World {
         let effect = change(&mut state.index);
         let (touched, old) = state.settle(holds, effect, whole, next);
         let generation = state.generation;
+        let said = state.health.unsaid();
         drop(state);
         drop(old);
+        said.iter().for_each(Saying::say);
         if touched != Touched::Nothing {
             self.changes.send_replace(generation);
         }
