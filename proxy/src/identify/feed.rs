@@ -13,6 +13,7 @@ use podwall_policy::object::{Object, ObjectName};
 pub mod files;
 mod key;
 pub mod kube;
+pub mod merged;
 
 /// One change, taken in by [`World::apply`](crate::world::World::apply) in one step.
 #[derive(Debug)]
