@@ -238,10 +238,10 @@ impl World {
         kinds.iter().for_each(|kind| books.lists.begin(*kind));
     }
 
-    /// One object of a list. Before the first whole state nobody is judged by the index, so pods go
-    /// right in: a first list needs no second copy of them.
+    /// One object of a list. Before the first whole list of pods nobody is judged by the index, so
+    /// they go right in: the first list needs no second copy of them.
     fn listed(&self, books: &mut Books, object: &Object) {
-        let unjudged = !books.lists.all_whole() && books.lists.is_open(Kind::Pod);
+        let unjudged = books.lists.is_first(Kind::Pod);
         if let (Object::Pod(pod), true) = (object, unjudged) {
             let mut state = self.write();
             let effect = state.index.upsert_pod(pod);

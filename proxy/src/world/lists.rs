@@ -123,8 +123,13 @@ impl Lists {
         Kind::ALL.iter().all(|kind| self.whole.contains(kind))
     }
 
+    /// Whether a list of that kind has begun, and none was whole before.
+    pub(super) fn is_first(&self, kind: Kind) -> bool {
+        self.is_open(kind) && !self.whole.contains(&kind)
+    }
+
     /// Whether a list of that kind has begun and is not whole yet.
-    pub(super) const fn is_open(&self, kind: Kind) -> bool {
+    const fn is_open(&self, kind: Kind) -> bool {
         match kind {
             Kind::Pod => self.pods.is_some(),
             Kind::Namespace => self.namespaces.is_some(),

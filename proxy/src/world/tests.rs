@@ -9,7 +9,9 @@ use podwall_policy::verdict::DenyReason;
 use super::*;
 
 mod large;
+mod lists;
 mod node;
+mod plain;
 mod subject;
 
 const SPACES: &str = "

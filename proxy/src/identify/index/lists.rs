@@ -42,10 +42,12 @@ impl PodList {
     /// The list tells of a pod. One that has ended is not known (S70).
     pub fn listed(&mut self, index: &Index, pod: &Pod) {
         self.differing.remove(&key(pod));
-        if pod.is_finished() {
-            return;
+        let known = index.compare(pod);
+        if let Some((id, _)) = known {
+            self.mark(id, !pod.is_finished());
         }
-        if !self.see(index, pod) {
+        let same = known.is_some_and(|(_, same)| same);
+        if !same && !pod.is_finished() {
             self.differing.insert(key(pod), pod.clone());
         }
     }
@@ -54,16 +56,16 @@ impl PodList {
     pub fn broken(&mut self, index: &Index, name: &ObjectName) {
         self.differing.retain(|(other, _), _| other != name);
         for (id, _) in index.records.named(name) {
-            if let Some(seen) = self.seen.get_mut(id.place()) {
-                *seen = false;
-            }
+            self.mark(id, false);
         }
     }
 
     /// The pod was taken into the index while the list goes on.
     pub fn upserted(&mut self, index: &Index, pod: &Pod) {
         self.differing.remove(&key(pod));
-        self.see(index, pod);
+        if let Some((id, _)) = index.compare(pod) {
+            self.mark(id, true);
+        }
     }
 
     /// The pod was taken out of the index while the list goes on.
@@ -79,16 +81,11 @@ impl PodList {
         difference.pods.extend(self.differing.into_values());
     }
 
-    /// Marks the pod's record, if it has one; whether it says just what `pod` does.
-    fn see(&mut self, index: &Index, pod: &Pod) -> bool {
-        let Some((id, same)) = index.compare(pod) else {
-            return false;
-        };
+    fn mark(&mut self, id: RecordId, seen: bool) {
         if self.seen.len() <= id.place() {
             self.seen.resize(id.place() + 1, false);
         }
-        self.seen[id.place()] = true;
-        same
+        self.seen[id.place()] = seen;
     }
 }
 
