@@ -106,6 +106,14 @@ impl Pki {
         self.write_bundle()
     }
 
+    /// The files of a certificate by the name that it was signed with.
+    pub(crate) fn pair(&self, file: &str) -> Pair {
+        Pair {
+            certificate: self.dir.join(format!("{file}.crt")),
+            key: self.dir.join(format!("{file}.key")),
+        }
+    }
+
     fn write_bundle(&self) -> LabResult<()> {
         replace_file(&self.bundle(), &self.bundle, PUBLIC)
     }
@@ -118,10 +126,7 @@ impl Pki {
         let certificate = params
             .signed_by(&key, &self.authority)
             .map_err(fault(what()))?;
-        let pair = Pair {
-            certificate: self.dir.join(format!("{file}.crt")),
-            key: self.dir.join(format!("{file}.key")),
-        };
+        let pair = self.pair(file);
         replace_file(&pair.key, &key.serialize_pem(), SECRET)?;
         replace_file(&pair.certificate, &certificate.pem(), PUBLIC)?;
         Ok(pair)

@@ -7,7 +7,7 @@ use crate::{
 
 impl Lab {
     /// Starts an etcd and a kube-apiserver on the node, at `https://172.18.0.2:6443`, writes every object of the lab
-    /// to it, and from then on every change, in order. There the second call gives back the same one.
+    /// to it, and from then on every change, in order. A second call gives back the same one.
     ///
     /// The programs are those of `KUBEBUILDER_ASSETS`, else [`crate::build_kubernetes`] makes them, which the first
     /// time takes minutes. There is no controller manager, scheduler or kubelet:
@@ -33,8 +33,8 @@ impl Lab {
             return Ok(mirror.control().clone());
         }
         let settings = Settings {
-            addresses: vec![
-                address::HOST4.into(),
+            address: address::HOST4.into(),
+            also: vec![
                 address::HOST6.into(),
                 address::GATEWAY4.into(),
                 address::GATEWAY6.into(),
