@@ -147,6 +147,19 @@ fn p25_a_list_that_begins_anew_forgets_what_was_listed() {
 }
 
 #[test]
+fn p25_a_second_list_of_pods_before_the_first_of_another_kind_is_not_judged_by_half() {
+    let world = world();
+    hear(&world, list(Kind::Pod, &[SUBJECT, &friend()]));
+    let _ = world.apply(Change::Relist(Kind::Pod));
+    hear(&world, listed(&[SUBJECT, &guest()]));
+    hear(&world, list(Kind::Namespace, &[SPACES]));
+    hear(&world, list(Kind::Policy, &[&only_a()]));
+    assert_eq!(reasons(&world), ["rule", "peer_unknown"]);
+    let _ = world.apply(Change::Relisted(Kind::Pod));
+    assert_eq!(reasons(&world), ["peer_unknown", "no_rule_admits"]);
+}
+
+#[test]
 fn p25_a_subject_that_only_a_broken_off_list_told_is_unknown() {
     let world = world();
     let _ = world.apply(Change::Relist(Kind::Pod));

@@ -250,6 +250,7 @@ fn any_event() -> impl Strategy<Value = Vec<Event>> {
         8 => single.prop_map(|one| vec![one]),
         1 => whole_pods,
         1 => whole_spaces,
+        1 => Just(vec![Event::Begin(Kind::Policy), Event::End(Kind::Policy)]),
     ]
 }
 
