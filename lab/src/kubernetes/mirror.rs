@@ -1,7 +1,7 @@
 //! The lab's cluster as objects of a real API server.
 //!
-//! Holds what the server was told last, compares it with what the lab has now, and sends the difference. So a change
-//! that failed is sent again with the next one. Objects that a test makes by itself are not touched.
+//! Holds what the server was told last, compares it with what the lab has now, and sends the difference. So what
+//! failed is sent again with the next change, except a policy that was refused. Objects that a test makes by itself are not touched.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -59,25 +59,35 @@ impl Mirror {
         &self.control
     }
 
-    /// Makes the server's objects those of `cluster`; stops at the first refusal.
+    /// Makes the server's objects those of `cluster`. A refusal of one object does not hold the others up; the first
+    /// is the error. Where the server does not answer, nothing more is tried.
     pub(crate) fn show(&mut self, cluster: &Cluster) -> LabResult<()> {
         let api = self.control.admin().clone();
-        self.remove(&api, cluster)?;
+        let mut refusal = Ok(());
+        let mut note = |result: LabResult<()>| match result {
+            Err(error @ LabError::Refused { .. }) => {
+                if refusal.is_ok() {
+                    refusal = Err(error);
+                }
+                Ok(())
+            }
+            other => other,
+        };
+        note(self.remove(&api, cluster))?;
         for (name, labels) in &cluster.namespaces {
-            self.namespace(&api, name, labels)?;
+            note(self.namespace(&api, name, labels))?;
         }
         for (key, text) in &cluster.policies {
-            if self.has_namespace(&key.0) && self.policies.get(key) != Some(text) {
-                policy(&api, key, text)?;
-                self.policies.insert(key.clone(), text.clone());
+            if self.has_namespace(&key.0) {
+                note(self.policy(&api, key, text))?;
             }
         }
         for (key, (identity, object)) in &cluster.pods {
             if object.announced && self.has_namespace(&key.0) {
-                self.pod(&api, key, identity, object)?;
+                note(self.pod(&api, key, identity, object))?;
             }
         }
-        Ok(())
+        refusal
     }
 
     fn has_namespace(&self, name: &str) -> bool {
@@ -128,6 +138,27 @@ impl Mirror {
         Ok(())
     }
 
+    /// Creates or replaces a policy, whichever fits what the server has. A refused text is not tried again.
+    fn policy(&mut self, api: &ApiClient, key: &Key, text: &str) -> LabResult<()> {
+        if self.policies.get(key).is_some_and(|shown| shown == text) {
+            return Ok(());
+        }
+        let object: Value = serde_saphyr::from_str(text).map_err(|error| LabError::Policy {
+            policy: format!("{}/{}", key.0, key.1),
+            fault: error.to_string(),
+        })?;
+        let result = match api.succeed(Request::replace(policy_path(key), object.clone())) {
+            Err(LabError::Refused { status: 404, .. }) => {
+                api.succeed(Request::create(policies_path(&key.0), object))
+            }
+            other => other,
+        };
+        if !matches!(result, Err(LabError::NoAnswer { .. })) {
+            self.policies.insert(key.clone(), text.to_owned());
+        }
+        result.map(drop)
+    }
+
     /// Creates or changes one pod: labels, then its termination, of which a
     /// finished pod would be removed at once, then status.
     fn pod(
@@ -165,23 +196,6 @@ impl Mirror {
     }
 }
 
-/// Creates or replaces a policy, whichever fits what the server has.
-fn policy(api: &ApiClient, (namespace, name): &Key, text: &str) -> LabResult<()> {
-    let object: Value = serde_saphyr::from_str(text).map_err(|error| LabError::Policy {
-        policy: format!("{namespace}/{name}"),
-        fault: error.to_string(),
-    })?;
-    let path = policy_path(&(namespace.clone(), name.clone()));
-    match api.succeed(Request::replace(path, object.clone())) {
-        Err(LabError::Refused { status: 404, .. }) => {
-            let collection =
-                format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies");
-            api.succeed(Request::create(collection, object)).map(drop)
-        }
-        other => other.map(drop),
-    }
-}
-
 /// A namespace's end, as its controller would bring it about at last, only that what is inside stays.
 fn remove_namespace(api: &ApiClient, name: &str) -> LabResult<()> {
     let path = format!("/api/v1/namespaces/{name}");
@@ -214,6 +228,10 @@ fn pod_path((namespace, name): &Key) -> String {
     format!("/api/v1/namespaces/{namespace}/pods/{name}")
 }
 
+fn policies_path(namespace: &str) -> String {
+    format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies")
+}
+
 fn policy_path((namespace, name): &Key) -> String {
-    format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies/{name}")
+    format!("{}/{name}", policies_path(namespace))
 }

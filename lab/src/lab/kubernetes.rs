@@ -23,7 +23,7 @@ impl Lab {
     /// - The changes of one [`Lab::batch`] are written one by one: removals first, then namespaces, policies, pods.
     ///
     /// A change that the server refuses, or cannot take while it is away, is an error of the method that made it. It
-    /// holds in the lab and its manifests, and is written with the next change that succeeds.
+    /// holds in the lab and its manifests, and is tried again with the next change; a refused policy is not.
     ///
     /// # Errors
     /// [`crate::LabError::NoKubernetes`], [`crate::LabError::Ended`] or [`crate::LabError::Timeout`] with the

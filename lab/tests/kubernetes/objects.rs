@@ -118,6 +118,8 @@ fn policies_are_written_as_given_and_a_refusal_is_the_methods_error() {
         "{podSelector: {}, policyTypes: [Sideways]}",
     );
     assert_eq!(status_of(lab.policy("ns", "one", &broken)), 422);
+    lab.pod(PodSpec::new("ns", "next"))
+        .expect("other changes go on");
     lab.set_policies_yaml("").unwrap();
     assert_eq!(control.admin().get(POLICIES).unwrap()["items"], json!([]));
 }
