@@ -12,6 +12,8 @@ const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 pub struct Cluster {
     pub pods: u32,
     pub dual_stack: bool,
+    /// Every pod has a label of its own.
+    pub unique: bool,
 }
 
 impl Cluster {
@@ -37,12 +39,17 @@ impl Cluster {
             let v6 = Ipv6Addr::from_bits((0xfd00_0010 << 96) + u128::from(v4.to_bits()));
             addresses += &format!(r#",{{"ip":"{v6}"}}"#);
         }
+        let unique = if self.unique {
+            format!(r#","apps.kubernetes.io/pod-index":"{at}""#)
+        } else {
+            String::new()
+        };
         format!(
             r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"web-{deployment}-{hash}-{}",
             "generateName":"web-{deployment}-{hash}-","namespace":"team-{namespace}","uid":"{}",
             "resourceVersion":"{at}","creationTimestamp":"2026-11-24T10:00:00Z","labels":{{
             "app":"web-{deployment}","app.kubernetes.io/name":"web","app.kubernetes.io/part-of":"shop",
-            "tier":"frontend","pod-template-hash":"{hash}"}}}},
+            "tier":"frontend","pod-template-hash":"{hash}"{unique}}}}},
             "spec":{{"nodeName":"node-{}","serviceAccountName":"default","containers":[{{"name":"web",
             "image":"registry.example/web:1.2.3","ports":[{{"name":"http","containerPort":8080,"protocol":"TCP"}},
             {{"name":"metrics","containerPort":9090,"protocol":"TCP"}}]}}]}},
@@ -59,9 +66,14 @@ impl Cluster {
 impl fmt::Display for Cluster {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stack = if self.dual_stack { "dual" } else { "single" };
+        let labels = if self.unique {
+            ", each with a label of its own"
+        } else {
+            ""
+        };
         write!(
             out,
-            "{} pods of {DEPLOYMENTS} Deployments in {NAMESPACES} namespaces, {stack} stack",
+            "{} pods of {DEPLOYMENTS} Deployments in {NAMESPACES} namespaces, {stack} stack{labels}",
             self.pods
         )
     }

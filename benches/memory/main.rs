@@ -3,7 +3,8 @@
 //! Pods are told as the API server tells them, each parsed from JSON and dropped again, so the
 //! allocator's waste counts. Measured after a first list, after a second one of the same pods, and
 //! after every pod was replaced by a successor, event by event. The peak is that of the step. No
-//! number is asserted. `-- --pods N` (default 100,000), `-- --single` for one address per pod.
+//! number is asserted. `-- --pods N` (default 100,000), `-- --single` for one address per pod, `-- --unique`
+//! for a label that no two pods share, as pods of StatefulSets and Jobs have.
 
 // A bench that cannot do its work ends; its table goes to stdout.
 #![allow(clippy::expect_used, clippy::print_stdout)]
@@ -26,6 +27,7 @@ fn main() {
     let pods = after("--pods").and_then(|text| text.parse().ok());
     let cluster = Cluster {
         pods: pods.unwrap_or(100_000),
+        unique: words.iter().any(|word| word == "--unique"),
         dual_stack: !words.iter().any(|word| word == "--single"),
     };
     let world = World::new(ObjectName::new("team-0", "web"), Nodes::default());
