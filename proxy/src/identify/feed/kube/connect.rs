@@ -1,7 +1,7 @@
 //! From an [`Access`] to connections: what is on disk is read here, and read again when it may have been
 //! rotated.
 //!
-//! Deliberately absent: what is asked, and when.
+//! Deliberately absent: what is asked, and when; proxies, those of the environment too.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -233,59 +233,64 @@ fn from_kubeconfig(
     mut kubeconfig: Kubeconfig,
     context: Option<&str>,
 ) -> Result<Config, KubeError> {
+    if let Some(context) = context {
+        kubeconfig.current_context = Some(context.to_owned());
+    }
+    check(access, &kubeconfig)?;
+    Config::try_from(kubeconfig).map_err(|error| bad(access, &error))
+}
+
+/// Finds what the API client would pass over or say in other words.
+fn check(access: &Access, kubeconfig: &Kubeconfig) -> Result<(), KubeError> {
     let fault = |fault: String| KubeError::Kubeconfig {
         access: access.to_string(),
         fault,
     };
-    if let Some(context) = context {
-        kubeconfig.current_context = Some(context.to_owned());
+    let name = kubeconfig.current_context.as_deref().unwrap_or_default();
+    if name.is_empty() {
+        let mend = "it has no current context; name one with --context".to_owned();
+        return Err(fault(mend));
     }
-    let Some(name) = kubeconfig
-        .current_context
-        .clone()
-        .filter(|name| !name.is_empty())
-    else {
-        return Err(fault(
-            "it has no current context; name one with --context".to_owned(),
-        ));
-    };
     let Some(context) = kubeconfig.contexts.iter().find(|one| one.name == name) else {
-        let mut known: Vec<&str> = kubeconfig.contexts.iter().map(|one| &*one.name).collect();
-        known.sort_unstable();
-        return Err(KubeError::NoContext {
-            access: access.to_string(),
-            context: name,
-            known: if known.is_empty() {
-                "none".to_owned()
-            } else {
-                known.join(", ")
-            },
-        });
+        return Err(no_context(access, kubeconfig, name));
     };
-    let user = context.context.as_ref().and_then(|one| one.user.clone());
-    if let Some(user) = user.filter(|user| !user.is_empty())
+    let Some(context) = &context.context else {
+        return Err(fault(format!(
+            "context {name} is empty; write its cluster and user"
+        )));
+    };
+    let user = context.user.as_deref().filter(|user| !user.is_empty());
+    if let Some(user) = user
         && !kubeconfig.auth_infos.iter().any(|one| one.name == user)
     {
-        return Err(fault(format!(
-            "context {name} names the user {user:?}, which is not there; add it to users"
-        )));
+        let mend =
+            format!("context {name} names the user {user:?}, which is not there; add it to users");
+        return Err(fault(mend));
     }
-    let cluster = context.context.as_ref().map(|one| one.cluster.clone());
-    let proxied = kubeconfig
+    let cluster = kubeconfig
         .clusters
         .iter()
-        .filter(|one| Some(&one.name) == cluster.as_ref())
-        .any(|one| {
-            let proxy = one.cluster.as_ref().and_then(|one| one.proxy_url.as_ref());
-            proxy.is_some_and(|url| !url.is_empty())
-        });
-    if proxied {
-        return Err(fault(
-            "it reaches the cluster by a proxy-url, which podwall does not; use a context without"
-                .to_owned(),
-        ));
+        .find(|one| one.name == context.cluster);
+    let proxy = cluster.and_then(|one| one.cluster.as_ref()?.proxy_url.as_deref());
+    if proxy.is_some_and(|url| !url.is_empty()) {
+        let mend =
+            "it reaches the cluster by a proxy-url, which podwall does not; use a context without";
+        return Err(fault(mend.to_owned()));
     }
-    Config::try_from(kubeconfig).map_err(|error| bad(access, &error))
+    Ok(())
+}
+
+fn no_context(access: &Access, kubeconfig: &Kubeconfig, context: &str) -> KubeError {
+    let mut known: Vec<&str> = kubeconfig.contexts.iter().map(|one| &*one.name).collect();
+    known.sort_unstable();
+    KubeError::NoContext {
+        access: access.to_string(),
+        context: context.to_owned(),
+        known: match known.len() {
+            0 => "none".to_owned(),
+            _ => known.join(", "),
+        },
+    }
 }
 
 fn bad(access: &Access, error: &KubeconfigError) -> KubeError {

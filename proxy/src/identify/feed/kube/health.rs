@@ -7,7 +7,7 @@
 //! its watch, the start of an answer, the end of a list. While the kind is being listed anew its contact
 //! stands still, because what is in force is what was told before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::words::Trouble;
@@ -135,6 +135,9 @@ impl Health {
     /// What is to be told now.
     pub(super) fn next_change(&mut self, now: Instant) -> Option<Change> {
         if self.kinds.iter().any(|one| one.matters(now)) {
+            if self.gathers(now) {
+                return None;
+            }
             let problem = self.words(now);
             if self.problem.as_ref() == Some(&problem) {
                 return None;
@@ -164,22 +167,30 @@ impl Health {
         Some(Change::SourceHealthy(as_of))
     }
 
-    /// All that is wrong, kinds that suffer the same in one sentence.
+    /// Whether one sentence would soon be two: of the first requests, some are not answered yet.
+    fn gathers(&self, now: Instant) -> bool {
+        let waits = |one: &One| one.failing.is_none() && one.asked.is_some();
+        let waits = |one: &One| waits(one) && one.trouble(now).is_none();
+        self.problem.is_none() && self.kinds.iter().any(waits)
+    }
+
+    /// All that is wrong; kinds that suffer the same stand together.
     fn words(&self, now: Instant) -> String {
-        let mut sorts: BTreeMap<Trouble, Vec<&'static str>> = BTreeMap::new();
+        let mut causes: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
+        let mut mends = BTreeSet::new();
         for kind in Kind::ALL {
-            if let Some(trouble) = self.kinds[kind as usize].trouble(now) {
-                sorts.entry(trouble).or_default().push(plural(kind));
+            if let Some(Trouble { cause, mend }) = self.kinds[kind as usize].trouble(now) {
+                causes.entry(cause).or_default().push(plural(kind));
+                mends.insert(mend);
             }
         }
-        let sentences: Vec<String> = sorts
+        let causes: Vec<String> = causes
             .iter()
-            .map(|(Trouble { cause, mend }, kinds)| {
-                let kinds = kinds.join(", ");
-                format!("cannot follow {kinds} of {}: {cause}; {mend}", self.server)
-            })
+            .map(|(cause, kinds)| format!("{}: {cause}", kinds.join(", ")))
             .collect();
-        sentences.join(". Also: ")
+        let mends: Vec<String> = mends.into_iter().collect();
+        let (causes, mends) = (causes.join("; "), mends.join("; "));
+        format!("cannot follow {} ({causes}); {mends}", self.server)
     }
 }
 

@@ -165,13 +165,13 @@ fn under_stand_in(value: &mut Value) {
         *value =
             json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": null});
     }
-    let metadata = &mut value["metadata"];
+    let whole: &Value = value;
     let mut kept = Map::new();
     kept.insert("name".to_owned(), STAND_IN.into());
     for key in ["namespace", "deletionTimestamp"] {
-        kept.insert(key.to_owned(), metadata[key].take());
+        kept.insert(key.to_owned(), whole["metadata"][key].clone());
     }
-    *metadata = Value::Object(kept);
+    value["metadata"] = Value::Object(kept);
     if read(value).is_err() {
         value["metadata"]["namespace"] = Value::Null;
     }

@@ -132,6 +132,3 @@ impl<S: FnMut(Change)> Telling<S> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -24,6 +24,9 @@ pub(super) struct Trouble {
 #[error("no answer for {} s", .0.as_secs())]
 pub(super) struct NoAnswer(pub(super) Duration);
 
+/// The reason that the API client makes up for an answer that is no status.
+const NO_STATUS: &str = "Failed to parse error data";
+
 const ASKED_AGAIN: &str = "it is asked again until it answers";
 const UNREACHABLE: &str = "is the API server running, and does the way to it let this pod through?";
 
@@ -68,16 +71,19 @@ impl Trouble {
 
     /// Of an answer that is a status.
     fn of_status(status: &Status) -> Option<Self> {
-        let said = match (status.reason.as_str(), status.message.trim()) {
-            ("", message) => message.to_owned(),
-            (reason, "") => reason.to_owned(),
-            (reason, message) => format!("{reason}: {message}"),
+        let (reason, message) = (status.reason.trim(), status.message.trim());
+        let said = if reason.is_empty() || reason == NO_STATUS || reason == message {
+            message.to_owned()
+        } else if message.is_empty() {
+            reason.to_owned()
+        } else {
+            format!("{reason}: {message}")
         };
         let said = first_line(&said);
         match status.code {
             410 => None,
             401 => Some(Self::new(
-                format!("the credentials are not accepted (401 {said})"),
+                format!("401 {said}, the credentials are not accepted"),
                 "the token may have expired or belong to another cluster; it is read again before each attempt",
             )),
             403 => Some(forbidden(&status.message)),
@@ -85,10 +91,7 @@ impl Trouble {
                 format!("404 {said}"),
                 "is this address a Kubernetes API server's?",
             )),
-            429 => Some(Self::new(
-                format!("it is asked too much (429 {said})"),
-                ASKED_AGAIN,
-            )),
+            429 => Some(Self::new(format!("429 {said}"), ASKED_AGAIN)),
             code => Some(Self::new(format!("it says {code} {said}"), ASKED_AGAIN)),
         }
     }
@@ -96,7 +99,7 @@ impl Trouble {
     /// Of what has no status: the connection, its encryption, the name, the credentials on disk.
     fn of_connection(error: &(dyn Error + 'static)) -> Self {
         let chain: Vec<&(dyn Error + 'static)> =
-            std::iter::successors(Some(error), |one| Error::source(*one)).collect();
+            std::iter::successors(Some(error), |one| beneath(*one)).collect();
         if let Some(silent) = chain.iter().find_map(|one| one.downcast_ref::<NoAnswer>()) {
             return Self::no_answer(silent.0);
         }
@@ -126,6 +129,15 @@ impl Trouble {
             _ if innermost.is_empty() => Self::new(error.to_string(), ASKED_AGAIN),
             _ => Self::new(first_line(&innermost), ASKED_AGAIN),
         }
+    }
+}
+
+/// What an error wraps. One of the system's hides that it is a wrapper.
+fn beneath<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    let inner = error.downcast_ref().and_then(io::Error::get_ref);
+    match inner {
+        Some(inner) => Some(inner),
+        None => error.source(),
     }
 }
 
@@ -168,7 +180,7 @@ const BIND: &str = "bind it to the ClusterRole of deploy/rbac/ (podwall-sidecar 
 fn forbidden(message: &str) -> Trouble {
     let cause =
         permission(message).unwrap_or_else(|| format!("forbidden: {}", first_line(message)));
-    Trouble::new(format!("{cause} (403)"), BIND)
+    Trouble::new(format!("403, {cause}"), BIND)
 }
 
 fn permission(message: &str) -> Option<String> {
