@@ -38,6 +38,8 @@ mod listing;
 mod object;
 mod pace;
 mod telling;
+#[cfg(test)]
+mod tests;
 mod watching;
 mod words;
 

@@ -48,7 +48,10 @@ pub(super) struct Door(Arc<Inner>);
 struct Inner {
     connector: Connector,
     ledger: Mutex<Ledger>,
+    /// Something happened that may have to be told.
     news: Notify,
+    /// Whoever waits for a turn may have it sooner.
+    turns: Notify,
 }
 
 /// What a request is about.
@@ -81,6 +84,7 @@ impl Door {
                 reading: 0,
             }),
             news: Notify::new(),
+            turns: Notify::new(),
         }))
     }
 
@@ -123,7 +127,10 @@ impl Door {
             if wait.is_zero() {
                 return;
             }
-            tokio::time::sleep(wait).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.0.turns.notified() => {}
+            }
         }
     }
 
@@ -142,7 +149,10 @@ impl Door {
         let mut ledger = self.ledger();
         let good = response.status().is_success();
         if good {
-            ledger.paces[asked.kind as usize].on_opened(now);
+            if ledger.paces[asked.kind as usize].on_opened(now) {
+                ledger.paces.iter_mut().for_each(Pace::on_recovery);
+                self.0.turns.notify_waiters();
+            }
             if asked.what == What::Watch {
                 ledger.health.on_resumed(asked.kind, now);
             }

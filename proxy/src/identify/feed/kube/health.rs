@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long the server may let a request wait before that is told.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// How often at most health is told while nothing is wrong.
+/// How often at most health is told while nothing is wrong, and a problem that changes its words.
 const RATE: Duration = Duration::from_secs(1);
 
 /// The health of the source.
@@ -31,6 +31,8 @@ pub(super) struct Health {
     server: String,
     kinds: [One; Kind::ALL.len()],
     problem: Option<String>,
+    /// Since when the problem is another one than was told.
+    differs: Option<Instant>,
     /// What was last told to be true, and when.
     healthy: Option<(Instant, Instant)>,
 }
@@ -55,7 +57,7 @@ impl One {
         let silent = self.asked.is_some_and(|at| now - at >= SILENCE);
         match &self.failing {
             Some((_, trouble)) => Some(trouble.clone()),
-            None => silent.then(|| Trouble::no_answer(SILENCE)),
+            None => silent.then(Trouble::no_answer),
         }
     }
 
@@ -75,6 +77,7 @@ impl Health {
             server,
             kinds: std::array::from_fn(|_| One::default()),
             problem: None,
+            differs: None,
             healthy: None,
         }
     }
@@ -138,12 +141,7 @@ impl Health {
             if self.gathers(now) {
                 return None;
             }
-            let problem = self.words(now);
-            if self.problem.as_ref() == Some(&problem) {
-                return None;
-            }
-            self.problem = Some(problem.clone());
-            return Some(Change::SourceProblem(problem));
+            return self.next_problem(now);
         }
         // A fault that is not told yet keeps a told one standing.
         if self.kinds.iter().any(|one| one.failing.is_some()) {
@@ -163,8 +161,24 @@ impl Health {
             return None;
         }
         self.problem = None;
+        self.differs = None;
         self.healthy = Some((as_of, now));
         Some(Change::SourceHealthy(as_of))
+    }
+
+    fn next_problem(&mut self, now: Instant) -> Option<Change> {
+        let problem = self.words(now);
+        if self.problem.as_ref() == Some(&problem) {
+            self.differs = None;
+            return None;
+        }
+        // Kinds fail and recover one after another; half of that is no news.
+        if self.problem.is_some() && now - *self.differs.get_or_insert(now) < RATE {
+            return None;
+        }
+        self.differs = None;
+        self.problem = Some(problem.clone());
+        Some(Change::SourceProblem(problem))
     }
 
     /// Whether one sentence would soon be two: of the first requests, some are not answered yet.

@@ -33,13 +33,22 @@ pub(super) struct Pace {
     failures: u32,
     /// When the newest good answer began.
     opened: Option<Instant>,
+    /// The end of our own wait.
     not_before: Option<Instant>,
+    /// The end of the wait that the server ordered.
+    ordered: Option<Instant>,
 }
 
 impl Pace {
-    /// A good answer began.
-    pub(super) fn on_opened(&mut self, now: Instant) {
+    /// A good answer began; whether it ended a time of failures.
+    pub(super) fn on_opened(&mut self, now: Instant) -> bool {
         self.opened = Some(now);
+        self.failures > 0
+    }
+
+    /// The server answers again, asked about another kind: this one need not wait any longer.
+    pub(super) fn on_recovery(&mut self) {
+        self.not_before = None;
     }
 
     /// A request or its answer failed. `jitter`: from 0 to 1, new for each call.
@@ -51,7 +60,7 @@ impl Pace {
         self.failures = self.failures.saturating_add(1);
         // Half of it is certain, half by chance: sidecars that failed together come back spread out.
         let wait = doubled.min(LONGEST).mul_f64(0.5 + jitter / 2.0);
-        self.put_off(now + wait);
+        self.not_before = self.not_before.max(Some(now + wait));
     }
 
     /// A watch ended in good order.
@@ -64,17 +73,14 @@ impl Pace {
 
     /// The server asks to be left alone for `wait`.
     pub(super) fn on_ordered(&mut self, now: Instant, wait: Duration) {
-        self.put_off(now + wait.min(LONGEST_ORDERED));
+        self.ordered = Some(now + wait.min(LONGEST_ORDERED));
     }
 
     /// How long the next request must wait.
     pub(super) fn next_start(&self, now: Instant) -> Duration {
         self.not_before
+            .max(self.ordered)
             .map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
-    }
-
-    fn put_off(&mut self, until: Instant) {
-        self.not_before = self.not_before.max(Some(until));
     }
 }
 

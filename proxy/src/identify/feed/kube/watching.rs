@@ -40,7 +40,7 @@ pub(super) const PAGE: u32 = 500;
 /// How many streaming lists may break off one after another before pages are asked for.
 ///
 /// A streaming list must end before its watch's timeout: 100,000 pods over a slow link may not.
-const BROKEN_OFF: u32 = 3;
+const BROKEN_OFF: u32 = 2;
 
 /// How often health is looked at, for what only time brings to light.
 const TICK: Duration = Duration::from_millis(500);

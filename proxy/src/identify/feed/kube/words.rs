@@ -27,6 +27,7 @@ pub(super) struct NoAnswer(pub(super) Duration);
 /// The reason that the API client makes up for an answer that is no status.
 const NO_STATUS: &str = "Failed to parse error data";
 
+const ADDRESS: &str = "is this address a Kubernetes API server's?";
 const ASKED_AGAIN: &str = "it is asked again until it answers";
 const UNREACHABLE: &str = "is the API server running, and does the way to it let this pod through?";
 
@@ -38,9 +39,9 @@ impl Trouble {
         }
     }
 
-    /// The server has been silent for `wait`.
-    pub(super) fn no_answer(wait: Duration) -> Self {
-        Self::new(NoAnswer(wait).to_string(), UNREACHABLE)
+    /// The server is silent. For how long is not said: the words stay the same while it lasts.
+    pub(super) fn no_answer() -> Self {
+        Self::new("no answer", UNREACHABLE)
     }
 
     /// Of a watch; `None` for what heals by the next list.
@@ -49,7 +50,7 @@ impl Trouble {
             watcher::Error::WatchError(status) => Self::of_status(status),
             watcher::Error::NoResourceVersion => Some(Self::new(
                 "an object or list came without resourceVersion",
-                "is this address a Kubernetes API server's?",
+                ADDRESS,
             )),
             watcher::Error::InitialListFailed(error)
             | watcher::Error::WatchStartFailed(error)
@@ -63,7 +64,7 @@ impl Trouble {
             ::kube::Error::Api(status) => Self::of_status(status),
             ::kube::Error::SerdeError(fault) => Some(Self::new(
                 format!("its answer is no JSON that Kubernetes would send: {fault}"),
-                "is this address a Kubernetes API server's?",
+                ADDRESS,
             )),
             other => Some(Self::of_connection(other)),
         }
@@ -87,11 +88,8 @@ impl Trouble {
                 "the token may have expired or belong to another cluster; it is read again before each attempt",
             )),
             403 => Some(forbidden(&status.message)),
-            404 => Some(Self::new(
-                format!("404 {said}"),
-                "is this address a Kubernetes API server's?",
-            )),
             429 => Some(Self::new(format!("429 {said}"), ASKED_AGAIN)),
+            code @ 400..=499 => Some(Self::new(format!("it says {code} {said}"), ADDRESS)),
             code => Some(Self::new(format!("it says {code} {said}"), ASKED_AGAIN)),
         }
     }
@@ -100,8 +98,8 @@ impl Trouble {
     fn of_connection(error: &(dyn Error + 'static)) -> Self {
         let chain: Vec<&(dyn Error + 'static)> =
             std::iter::successors(Some(error), |one| beneath(*one)).collect();
-        if let Some(silent) = chain.iter().find_map(|one| one.downcast_ref::<NoAnswer>()) {
-            return Self::no_answer(silent.0);
+        if chain.iter().any(|one| one.is::<NoAnswer>()) {
+            return Self::no_answer();
         }
         let innermost = chain.last().map_or_else(String::new, ToString::to_string);
         if let Some(trouble) = certificate(&innermost) {

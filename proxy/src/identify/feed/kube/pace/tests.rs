@@ -65,3 +65,18 @@ fn what_the_server_orders_is_waited_for_within_bounds() {
     pace.on_ordered(now, Duration::from_secs(86_400));
     assert_eq!(pace.next_start(now), LONGEST_ORDERED);
 }
+
+#[test]
+fn one_kind_s_recovery_ends_the_waits_of_the_others_but_not_an_ordered_one() {
+    let (mut one, mut other, now) = (Pace::default(), Pace::default(), Instant::now());
+    one.on_failed(now, 1.0);
+    other.on_failed(now, 1.0);
+    assert!(one.on_opened(now));
+    other.on_recovery();
+    assert_eq!(other.next_start(now), Duration::ZERO);
+    other.on_ordered(now, ms(3_000));
+    other.on_recovery();
+    assert_eq!(other.next_start(now), ms(3_000));
+    one.on_ended(now + STEADY, 1.0);
+    assert!(!one.on_opened(now + STEADY), "nothing failed since");
+}
