@@ -3,6 +3,7 @@
 //! May enter: objects that [`podwall_policy::document`] has read. Deliberately absent: where they
 //! come from. Nothing past this file may know the source; [`files`] and [`kube`] are two of them.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -65,6 +66,17 @@ impl Kind {
             Object::Namespace(_) | Object::BrokenNamespace(_) => Self::Namespace,
             Object::Policy(_) => Self::Policy,
         }
+    }
+}
+
+impl fmt::Display for Kind {
+    /// The kind's own name, as in manifests.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Pod => "Pod",
+            Self::Namespace => "Namespace",
+            Self::Policy => "NetworkPolicy",
+        })
     }
 }
 

@@ -31,12 +31,18 @@ use crate::identify::feed::Kind;
 /// noticed by this.
 const BEGIN: Duration = Duration::from_secs(20);
 
+/// How often at most a kind's recovery ends the waits of the others: a server whose every answer breaks
+/// off would make them end each other's.
+const HURRY: Duration = Duration::from_secs(10);
+
 /// What is known of the requests of the three kinds.
 #[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) health: Health,
     paces: [Pace; Kind::ALL.len()],
     chance: Chance,
+    /// When a recovery last ended waits.
+    hurried: Option<Instant>,
     /// Which reading of the disk the server's address is of.
     reading: u64,
 }
@@ -81,6 +87,7 @@ impl Door {
                 health,
                 paces: Default::default(),
                 chance: Chance::default(),
+                hurried: None,
                 reading: 0,
             }),
             news: Notify::new(),
@@ -149,7 +156,7 @@ impl Door {
         let mut ledger = self.ledger();
         let good = response.status().is_success();
         if good {
-            if ledger.paces[asked.kind as usize].on_opened(now) {
+            if ledger.paces[asked.kind as usize].on_opened(now) && ledger.may_hurry(now) {
                 ledger.paces.iter_mut().for_each(Pace::on_recovery);
                 self.0.turns.notify_waiters();
             }
@@ -182,6 +189,14 @@ impl Ledger {
     pub(super) fn on_ended(&mut self, kind: Kind) {
         let jitter = self.chance.draw();
         self.paces[kind as usize].on_ended(Instant::now(), jitter);
+    }
+
+    fn may_hurry(&mut self, now: Instant) -> bool {
+        let may = self.hurried.is_none_or(|at| now - at >= HURRY);
+        if may {
+            self.hurried = Some(now);
+        }
+        may
     }
 
     /// A number by chance, at least 0 and below 1.

@@ -2,142 +2,20 @@
 //! whole product's tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::identify::feed::Kind;
 
+mod server;
+
+use server::{Cluster, Reply, list, refuse};
+
 /// How long a test waits for what must come. Only a broken watch needs all of it.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// One request, as much of it as matters.
-struct Request {
-    /// Path and query.
-    uri: String,
-    token: String,
-}
-
-impl Request {
-    fn is_for(&self, plural: &str) -> bool {
-        self.uri.split('?').next().unwrap().ends_with(plural)
-    }
-
-    fn has(&self, parameter: &str) -> bool {
-        self.uri.contains(parameter)
-    }
-}
-
-enum Reply {
-    Json(u16, String),
-    /// These lines, then nothing more.
-    Watch(String),
-}
-
-fn refuse(code: u16, message: &str) -> Reply {
-    let status = format!(
-        r#"{{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": {code}, "message": "{message}", "reason": "Test"}}"#
-    );
-    Reply::Json(code, status)
-}
-
-fn list(items: &str, more: &str) -> Reply {
-    Reply::Json(
-        200,
-        format!(
-            r#"{{"kind": "List", "apiVersion": "v1", "metadata": {{"resourceVersion": "5", "continue": "{more}"}}, "items": [{items}]}}"#
-        ),
-    )
-}
-
-/// A kubeconfig that names a server on loopback, which answers by `play` until the test process ends.
-struct Cluster {
-    dir: PathBuf,
-    port: u16,
-}
-
-impl Cluster {
-    fn new(test: &str, play: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let play = Arc::new(play);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let play = Arc::clone(&play);
-                std::thread::spawn(move || answer(&stream.unwrap(), &*play));
-            }
-        });
-        let dir = std::env::temp_dir().join(format!("podwall-{test}-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let cluster = Self { dir, port };
-        cluster.give_token("first");
-        cluster
-    }
-
-    fn give_token(&self, token: &str) {
-        fs::write(self.dir.join("token"), token).unwrap();
-        let text = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
-             clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{}'}}}}]\n\
-             users: [{{name: u, user: {{tokenFile: token}}}}]\n\
-             contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n",
-            self.port
-        );
-        fs::write(self.dir.join("kubeconfig"), text).unwrap();
-    }
-
-    fn access(&self) -> Access {
-        Access::Kubeconfig {
-            path: Some(self.dir.join("kubeconfig")),
-            context: None,
-        }
-    }
-
-    fn watch(&self) -> (KubeHandle, Receiver<Change>) {
-        let (send, changes) = channel();
-        let handle = watch(self.access(), "shop".into(), move |change| {
-            let _ = send.send(change);
-        });
-        (handle.unwrap(), changes)
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.dir);
-    }
-}
-
-fn answer(mut stream: &TcpStream, play: &impl Fn(&Request) -> Reply) {
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-    let Some(first) = lines.next() else { return };
-    let mut request = Request {
-        uri: first.split(' ').nth(1).unwrap().to_owned(),
-        token: String::new(),
-    };
-    for line in lines.by_ref().take_while(|line| !line.is_empty()) {
-        if let Some((_, token)) = line.split_once("Bearer ") {
-            request.token = token.trim().to_owned();
-        }
-    }
-    let _ = match play(&request) {
-        Reply::Json(code, text) => write!(
-            stream,
-            "HTTP/1.1 {code} X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}",
-            text.len()
-        ),
-        Reply::Watch(text) => {
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{text}");
-            // Until the client leaves.
-            lines.for_each(drop);
-            Ok(())
-        }
-    };
-}
 
 /// What is told until `end` is, in words.
 fn told_until(changes: &Receiver<Change>, end: impl Fn(&Change) -> bool) -> Vec<String> {
@@ -248,11 +126,11 @@ fn p25_lists_anew_when_asked_to() {
 
 #[test]
 fn a_watch_that_ends_at_once_is_not_begun_in_a_tight_loop() {
-    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let cluster = Cluster::new("kube-tight", move |request| {
         if !request.has(STREAMING) {
-            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            count.fetch_add(1, Ordering::Relaxed);
             return Reply::Json(200, String::new());
         }
         // Ends in good order right after the list.
@@ -260,7 +138,7 @@ fn a_watch_that_ends_at_once_is_not_begun_in_a_tight_loop() {
     });
     let (_handle, changes) = cluster.watch();
     let begun = Instant::now();
-    let many = |_: &Change| asked.load(std::sync::atomic::Ordering::Relaxed) >= 9;
+    let many = |_: &Change| asked.load(Ordering::Relaxed) >= 9;
     told_until(&changes, many);
     // Three kinds, each 0.1 s and more after its list, 0.2 s and more after its first watch, 0.4 s and more after its second.
     assert!(
@@ -268,6 +146,94 @@ fn a_watch_that_ends_at_once_is_not_begun_in_a_tight_loop() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+/// One answer.
+type Play = fn() -> Reply;
+
+/// Plays a cluster whose first watch after the list gets `once`, and counts the lists of pods.
+fn playing_once(test: &str, once: Play) -> (Cluster, Arc<AtomicUsize>) {
+    let (lists, watches) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
+    let counted = Arc::clone(&lists);
+    let cluster = Cluster::new(test, move |request| {
+        if !request.is_for("/pods") {
+            return Reply::Watch(END.to_owned());
+        }
+        if request.has(STREAMING) {
+            return match counted.fetch_add(1, Ordering::Relaxed) {
+                // Ends in good order after the list.
+                0 => Reply::Json(200, END.to_owned()),
+                _ => Reply::Watch(END.to_owned()),
+            };
+        }
+        match watches.fetch_add(1, Ordering::Relaxed) {
+            0 => once(),
+            _ => Reply::Watch(String::new()),
+        }
+    });
+    (cluster, lists)
+}
+
+fn is_pods_relist(change: &Change) -> bool {
+    matches!(change, Change::Relisted(Kind::Pod))
+}
+
+#[test]
+fn p25_a_version_that_is_gone_is_listed_anew_however_that_is_told() {
+    let in_the_answer = || {
+        let event = r#"{"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}}"#;
+        Reply::Watch(format!("{event}\n"))
+    };
+    let as_status = || refuse(410, "too old resource version");
+    let from_the_future = || refuse(504, "Too large resource version: 9, current: 5");
+    let plays: [(&str, Play); 3] = [
+        ("kube-410-event", in_the_answer),
+        ("kube-410-status", as_status),
+        ("kube-504", from_the_future),
+    ];
+    for (test, play) in plays {
+        let (cluster, lists) = playing_once(test, play);
+        let (_handle, changes) = cluster.watch();
+        told_until(&changes, is_pods_relist);
+        let told = told_until(&changes, is_pods_relist);
+        assert_eq!(lists.load(Ordering::Relaxed), 2, "{test}");
+        assert!(
+            !told.iter().any(|one| one.contains("SourceProblem")),
+            "{test}: {told:#?}"
+        );
+    }
+}
+
+#[test]
+fn s84_an_event_that_cannot_be_read_is_made_up_for_by_a_new_list() {
+    let (cluster, lists) = playing_once("kube-garbage", || Reply::Watch("garbage\n".to_owned()));
+    let (_handle, changes) = cluster.watch();
+    told_until(&changes, is_pods_relist);
+    told_until(&changes, is_pods_relist);
+    assert_eq!(lists.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_server_that_answers_with_nonsense_is_not_asked_in_a_tight_loop() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let cluster = Cluster::new("kube-nonsense", move |request| {
+        count.fetch_add(1, Ordering::Relaxed);
+        match request.has(STREAMING) {
+            true => refuse(400, "no streaming lists"),
+            false => Reply::Json(200, "<html>".to_owned()),
+        }
+    });
+    let (_handle, changes) = cluster.watch();
+    let told = told_until(&changes, |change| {
+        matches!(change, Change::SourceProblem(_))
+    });
+    assert!(told.last().unwrap().contains("is this address"), "{told:?}");
+    let before = asked.load(Ordering::Relaxed);
+    // Time in which a tight loop asks thousands of times.
+    std::thread::sleep(Duration::from_millis(300));
+    let more = asked.load(Ordering::Relaxed) - before;
+    assert!(more <= 12, "asked {more} times more");
 }
 
 #[test]

@@ -8,7 +8,6 @@
 //! Deliberately absent: waiting between attempts and bounds on requests (see [`door`](super::door)).
 
 use std::cell::RefCell;
-use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -119,7 +118,12 @@ async fn follow<K, S>(
             }
             match event {
                 Ok(event) => telling.borrow_mut().on_event(kind, event),
-                Err(error) => on_error(kind, &error, door, telling),
+                Err(error) => {
+                    on_error(kind, &error, door, telling);
+                    if is_astray(&error) {
+                        break;
+                    }
+                }
             }
         }
     }
@@ -143,15 +147,41 @@ fn on_error<S: FnMut(Change)>(
     telling: &RefCell<Telling<S>>,
 ) {
     tracing::debug!(%kind, %error, "a watch failed");
-    // The others have been noted on their way.
-    if matches!(
-        error,
-        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion
-    ) {
+    if !was_noted(error) {
         door.ledger().on_failed(kind);
     }
     if let Some(trouble) = Trouble::of_watch(error) {
         telling.borrow_mut().on_failed(kind, trouble);
+    }
+}
+
+/// Whether the failure was seen below the API client already, so that the next request waits for it.
+fn was_noted(error: &watcher::Error) -> bool {
+    use ::kube::Error::{Api, HyperError, ReadEvents, Service};
+    match error {
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
+            matches!(error, Api(_) | HyperError(_) | Service(_))
+        }
+        watcher::Error::WatchFailed(error) => {
+            matches!(error, HyperError(_) | ReadEvents(_) | Service(_))
+        }
+        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => false,
+    }
+}
+
+/// Whether going on from the last version would miss changes, or never succeed: the kind is listed anew.
+///
+/// The watcher sees that itself for a version that is gone only where it is told inside an answer.
+fn is_astray(error: &watcher::Error) -> bool {
+    use ::kube::Error::{Api, FromUtf8, SerdeError};
+    match error {
+        // A line that cannot be read was an event, nobody knows of which object.
+        watcher::Error::WatchFailed(SerdeError(_) | FromUtf8(_)) => true,
+        // Also of an etcd that was restored to an older state.
+        watcher::Error::WatchStartFailed(Api(status)) => {
+            status.code == 410 || status.message.contains("oo large resource version")
+        }
+        _ => false,
     }
 }
 
@@ -174,17 +204,6 @@ impl Lists {
             }
             _ => self,
         }
-    }
-}
-
-impl fmt::Display for Kind {
-    /// The kind's own name, as in manifests.
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Pod => "Pod",
-            Self::Namespace => "Namespace",
-            Self::Policy => "NetworkPolicy",
-        })
     }
 }
 
