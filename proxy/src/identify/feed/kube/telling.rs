@@ -13,7 +13,7 @@ use super::findings::Findings;
 use super::object::{Told, Watched};
 use super::words::Trouble;
 use crate::identify::feed::key::Key;
-use crate::identify::feed::{Change, Kind};
+use crate::identify::feed::{Change, Gone, Kind};
 
 /// Tells the receiver what is new.
 pub(super) struct Telling<S> {
@@ -54,7 +54,7 @@ impl<S: FnMut(Change)> Telling<S> {
             Event::Apply(watched) => self.on_changed(kind, watched.into_told()),
             Event::Delete(watched) => {
                 if let Some(mut gone) = watched.into_gone() {
-                    if let crate::identify::feed::Gone::Policy(name) = &mut gone {
+                    if let Gone::Policy(name) = &mut gone {
                         self.settle(name);
                     }
                     let place = Key::of_gone(&gone).to_string();

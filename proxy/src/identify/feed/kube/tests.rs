@@ -206,11 +206,19 @@ fn p25_a_version_that_is_gone_is_listed_anew_however_that_is_told() {
 
 #[test]
 fn s84_an_event_that_cannot_be_read_is_made_up_for_by_a_new_list() {
-    let (cluster, lists) = playing_once("kube-garbage", || Reply::Watch("garbage\n".to_owned()));
-    let (_handle, changes) = cluster.watch();
-    told_until(&changes, is_pods_relist);
-    told_until(&changes, is_pods_relist);
-    assert_eq!(lists.load(Ordering::Relaxed), 2);
+    let plays: [(&str, Play); 2] = [
+        ("kube-garbage", || Reply::Watch("garbage\n".to_owned())),
+        ("kube-strange", || {
+            Reply::Watch("{\"type\": \"NEW\", \"object\": {}}\n".to_owned())
+        }),
+    ];
+    for (test, play) in plays {
+        let (cluster, lists) = playing_once(test, play);
+        let (_handle, changes) = cluster.watch();
+        told_until(&changes, is_pods_relist);
+        told_until(&changes, is_pods_relist);
+        assert_eq!(lists.load(Ordering::Relaxed), 2, "{test}");
+    }
 }
 
 #[test]

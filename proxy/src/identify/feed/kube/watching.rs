@@ -175,8 +175,9 @@ fn was_noted(error: &watcher::Error) -> bool {
 fn is_astray(error: &watcher::Error) -> bool {
     use ::kube::Error::{Api, FromUtf8, SerdeError};
     match error {
-        // A line that cannot be read was an event, nobody knows of which object.
-        watcher::Error::WatchFailed(SerdeError(_) | FromUtf8(_)) => true,
+        // A line that cannot be read was an event, nobody knows of which object. The API client takes it
+        // for a status where it is an object at all.
+        watcher::Error::WatchFailed(Api(_) | SerdeError(_) | FromUtf8(_)) => true,
         // Also of an etcd that was restored to an older state.
         watcher::Error::WatchStartFailed(Api(status)) => {
             status.code == 410 || status.message.contains("oo large resource version")

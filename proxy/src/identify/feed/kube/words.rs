@@ -52,6 +52,9 @@ impl Trouble {
                 "an object or list came without resourceVersion",
                 ADDRESS,
             )),
+            watcher::Error::WatchFailed(::kube::Error::Api(status)) if status.code == 0 => Some(
+                Self::new("an event is none that Kubernetes would send", ADDRESS),
+            ),
             watcher::Error::InitialListFailed(error)
             | watcher::Error::WatchStartFailed(error)
             | watcher::Error::WatchFailed(error) => Self::of_client(error),
