@@ -39,7 +39,7 @@ mod object;
 mod pace;
 mod telling;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod watching;
 mod words;
 

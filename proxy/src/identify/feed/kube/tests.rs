@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::identify::feed::Kind;
 
-mod server;
+pub(in crate::identify::feed) mod server;
 
-use server::{Cluster, Reply, list, refuse};
+use server::{Cluster, END, Reply, STREAMING, list, refuse};
 
 /// How long a test waits for what must come. Only a broken watch needs all of it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,12 +34,6 @@ fn told_until(changes: &Receiver<Change>, end: impl Fn(&Change) -> bool) -> Vec<
 fn is_healthy(change: &Change) -> bool {
     matches!(change, Change::SourceHealthy(_))
 }
-
-const STREAMING: &str = "sendInitialEvents=true";
-
-/// The end of a streaming list.
-const END: &str = r#"{"type": "BOOKMARK", "object": {"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": "5", "annotations": {"k8s.io/initial-events-end": "true"}}}}
-"#;
 
 #[test]
 fn a_server_without_streaming_lists_is_asked_for_pages() {

@@ -7,6 +7,7 @@ use podwall_policy::document;
 use podwall_policy::object::ObjectName;
 
 use super::*;
+use crate::identify::feed::kube::tests::server::{self, END, Reply, STREAMING};
 use crate::identify::feed::{Gone, Kind};
 
 /// A pod whose content is told by its label.
@@ -247,4 +248,61 @@ fn asked_once_the_files_hide_the_cluster_too() {
     );
     let all: Vec<String> = all.iter().map(shown).collect();
     assert_eq!(all, ["a=file", "b=cluster"]);
+}
+
+#[test]
+fn a_pod_of_the_files_hides_the_cluster_s_until_it_is_taken_out() {
+    let cluster = server::Cluster::new("merged", |request| {
+        let pods = request.is_for("/pods") && request.has(STREAMING);
+        let event = |name: &str| {
+            format!(
+                "{{\"type\": \"ADDED\", \"object\": {{\"metadata\": {{\"name\": \"{name}\", \"namespace\": \"ns\", \"labels\": {{\"is\": \"cluster\"}}}}}}}}\n"
+            )
+        };
+        let events = if pods {
+            event("a") + &event("b")
+        } else {
+            String::new()
+        };
+        Reply::Watch(events + END)
+    });
+    let file = |pods: &[&str]| {
+        let pod = |name: &&str| {
+            format!(
+                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: ns, labels: {{is: file}}}}\n"
+            )
+        };
+        let draft = cluster.dir.join("draft");
+        std::fs::write(&draft, pods.iter().map(pod).collect::<String>()).unwrap();
+        std::fs::rename(draft, cluster.dir.join("pods.yaml")).unwrap();
+    };
+    file(&["a", "c"]);
+    let (send, changes) = std::sync::mpsc::channel();
+    let paths = vec![cluster.dir.join("pods.yaml")];
+    let handle = watch(paths, cluster.access(), "ns".into(), move |change| {
+        let _ = send.send(change);
+    });
+    let handle = handle.unwrap();
+    // Which pods the newest whole list holds.
+    let listed = || {
+        let mut pods = std::collections::BTreeSet::new();
+        let deadline = Instant::now() + std::time::Duration::from_secs(20);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match changes.recv_timeout(left).expect("it was never told") {
+                Change::Relist(Kind::Pod) => pods.clear(),
+                Change::Listed(object @ Object::Pod(_)) => {
+                    pods.insert(shown(&object));
+                }
+                Change::Relisted(Kind::Pod) => {
+                    return pods.into_iter().collect::<Vec<_>>().join(" ");
+                }
+                _ => {}
+            }
+        }
+    };
+    assert_eq!(listed(), "a=file b=cluster c=file");
+    file(&["c"]);
+    while listed() != "a=cluster b=cluster c=file" {}
+    drop(handle);
 }

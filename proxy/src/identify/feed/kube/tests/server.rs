@@ -10,36 +10,36 @@ use std::sync::mpsc::{Receiver, channel};
 use super::super::{Access, Change, KubeHandle, watch};
 
 /// One request, as much of it as matters.
-pub(super) struct Request {
+pub(in crate::identify::feed) struct Request {
     /// Path and query.
-    pub(super) uri: String,
-    pub(super) token: String,
+    pub(in crate::identify::feed) uri: String,
+    pub(in crate::identify::feed) token: String,
 }
 
 impl Request {
-    pub(super) fn is_for(&self, plural: &str) -> bool {
+    pub(in crate::identify::feed) fn is_for(&self, plural: &str) -> bool {
         self.uri.split('?').next().unwrap().ends_with(plural)
     }
 
-    pub(super) fn has(&self, parameter: &str) -> bool {
+    pub(in crate::identify::feed) fn has(&self, parameter: &str) -> bool {
         self.uri.contains(parameter)
     }
 }
 
-pub(super) enum Reply {
+pub(in crate::identify::feed) enum Reply {
     Json(u16, String),
     /// These lines, then nothing more.
     Watch(String),
 }
 
-pub(super) fn refuse(code: u16, message: &str) -> Reply {
+pub(in crate::identify::feed) fn refuse(code: u16, message: &str) -> Reply {
     let status = format!(
         r#"{{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": {code}, "message": "{message}", "reason": "Test"}}"#
     );
     Reply::Json(code, status)
 }
 
-pub(super) fn list(items: &str, more: &str) -> Reply {
+pub(in crate::identify::feed) fn list(items: &str, more: &str) -> Reply {
     Reply::Json(
         200,
         format!(
@@ -49,13 +49,13 @@ pub(super) fn list(items: &str, more: &str) -> Reply {
 }
 
 /// A kubeconfig that names a server on loopback, which answers by `play` until the test process ends.
-pub(super) struct Cluster {
-    dir: PathBuf,
-    pub(super) port: u16,
+pub(in crate::identify::feed) struct Cluster {
+    pub(in crate::identify::feed) dir: PathBuf,
+    pub(in crate::identify::feed) port: u16,
 }
 
 impl Cluster {
-    pub(super) fn new(
+    pub(in crate::identify::feed) fn new(
         test: &str,
         play: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -75,7 +75,7 @@ impl Cluster {
         cluster
     }
 
-    pub(super) fn give_token(&self, token: &str) {
+    pub(in crate::identify::feed) fn give_token(&self, token: &str) {
         fs::write(self.dir.join("token"), token).unwrap();
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
@@ -87,14 +87,14 @@ impl Cluster {
         fs::write(self.dir.join("kubeconfig"), text).unwrap();
     }
 
-    pub(super) fn access(&self) -> Access {
+    pub(in crate::identify::feed) fn access(&self) -> Access {
         Access::Kubeconfig {
             path: Some(self.dir.join("kubeconfig")),
             context: None,
         }
     }
 
-    pub(super) fn watch(&self) -> (KubeHandle, Receiver<Change>) {
+    pub(in crate::identify::feed) fn watch(&self) -> (KubeHandle, Receiver<Change>) {
         let (send, changes) = channel();
         let handle = watch(self.access(), "shop".into(), move |change| {
             let _ = send.send(change);
@@ -135,3 +135,10 @@ fn answer(mut stream: &TcpStream, play: &impl Fn(&Request) -> Reply) {
         }
     };
 }
+
+/// What a request for a streaming list has.
+pub(in crate::identify::feed) const STREAMING: &str = "sendInitialEvents=true";
+
+/// The end of a streaming list.
+pub(in crate::identify::feed) const END: &str = r#"{"type": "BOOKMARK", "object": {"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": "5", "annotations": {"k8s.io/initial-events-end": "true"}}}}
+"#;
