@@ -31,8 +31,8 @@ use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::object::Object;
-use findings::Findings;
 pub use excerpt::Excerpt;
+use findings::Findings;
 use node::Node;
 pub use unreadable::{Fault, Place, Unreadable};
 
