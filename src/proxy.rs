@@ -116,7 +116,10 @@ pub fn run(args: Args) -> Outcome {
     let config = config(args)?;
     let runtime = runtime(config.worker_threads).map_err(Failure::environment)?;
     let stopped = runtime.block_on(podwall_proxy::run::run(config, asked_to_stop_or_log()));
-    let drained = stopped.map_err(Failure::environment)?;
+    let drained = stopped.map_err(|error| match error.is_bad_input() {
+        true => Failure::input(error),
+        false => Failure::environment(error),
+    })?;
     tracing::info!("stopped: {drained}");
     Ok(ExitCode::SUCCESS)
 }

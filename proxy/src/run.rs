@@ -26,13 +26,16 @@ use crate::arrival::Mode;
 use crate::config::Config;
 use crate::connection::{self, DEAD_PEER, Doorkeeper, DrainPhase};
 use crate::drain::{Drained, drain};
-use crate::identify::feed::files::{self, FeedError, FilesHandle};
+use crate::identify::feed::files::FeedError;
+use crate::identify::feed::kube::KubeError;
 use crate::intercept::destination::{OwnPorts, Redirected};
 use crate::intercept::redirect::{Door, DoorError};
 use crate::live::Live;
 use crate::sys;
 use crate::world::{Nodes, SubjectStatus, World};
+use source::Following;
 
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -48,9 +51,12 @@ pub enum RunError {
     /// The admin port.
     #[error(transparent)]
     Admin(#[from] AdminPortTaken),
-    /// The source cannot be followed.
+    /// The files cannot be followed.
     #[error("{0}")]
-    Source(#[source] Box<FeedError>),
+    Files(#[source] Box<FeedError>),
+    /// The cluster cannot be followed.
+    #[error("{0}")]
+    Cluster(#[source] Box<KubeError>),
     /// The access log has no thread.
     #[error("cannot start the access log's thread: {0}")]
     Log(#[source] io::Error),
@@ -71,6 +77,14 @@ pub enum RunError {
     /// The door-keeper's task broke.
     #[error("podwall broke: {0}; please report this")]
     Bug(#[source] JoinError),
+}
+
+impl RunError {
+    /// Whether the command line or a file it names is wrong, rather than this machine.
+    #[must_use]
+    pub fn is_bad_input(&self) -> bool {
+        matches!(self, Self::Cluster(error) if error.is_bad_input())
+    }
 }
 
 /// Serves until `shutdown` resolves, then drains. The access log goes to stdout.
@@ -109,7 +123,7 @@ struct Sidecar {
     admin_task: JoinHandle<Infallible>,
     door: JoinHandle<Result<(), DoorError>>,
     phase: watch::Sender<DrainPhase>,
-    source: FilesHandle,
+    source: Following,
 }
 
 impl Sidecar {
@@ -205,8 +219,8 @@ fn capacity(wanted: Option<usize>) -> usize {
     wanted.min(fits)
 }
 
-/// Starts to follow the files; each change is taken in and judged by on the files' own thread.
-fn follow(config: &Config, world: &Arc<World>, live: &Arc<Live>) -> Result<FilesHandle, RunError> {
+/// Starts to follow the source; each change is taken in and judged by on the source's own thread.
+fn follow(config: &Config, world: &Arc<World>, live: &Arc<Live>) -> Result<Following, RunError> {
     let (world, live) = (Arc::clone(world), Arc::clone(live));
     let take_in = move |change| {
         let touched = world.apply(change);
@@ -215,8 +229,7 @@ fn follow(config: &Config, world: &Arc<World>, live: &Arc<Live>) -> Result<Files
             tracing::info!("a change turned the verdict of {turned} open connections");
         }
     };
-    files::watch(config.source.files().to_vec(), take_in)
-        .map_err(|error| RunError::Source(Box::new(error)))
+    source::follow(&config.source, &config.subject, take_in)
 }
 
 /// Refuses to run where the node's addresses are ours (S66).

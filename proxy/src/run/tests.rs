@@ -213,6 +213,44 @@ async fn s66_a_subject_in_its_nodes_network_is_refused() {
 }
 
 #[tokio::test]
+async fn a_cluster_that_is_named_wrongly_is_bad_input_and_one_that_is_away_is_none() {
+    let state = State::new("cluster");
+    let file = state.0.join("kubeconfig");
+    let with = |files: &[PathBuf]| Given {
+        files: files.to_vec(),
+        kubeconfig: file.clone(),
+        ..Given::default()
+    };
+    for files in [vec![], vec![state.0.clone()]] {
+        let mut config = config(&state).await;
+        config.source = with(&files).read(&mut Vec::new()).unwrap();
+        let said = run_with(config, io::sink(), std::future::pending()).await;
+        let said = said.unwrap_err();
+        assert!(said.is_bad_input(), "{said}");
+        assert!(
+            said.to_string().contains(&*file.to_string_lossy()),
+            "{said}"
+        );
+    }
+    let cluster = "cluster: {server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true}";
+    let text = format!(
+        "{{apiVersion: v1, kind: Config, current-context: c, contexts: [{{name: c, context: {{cluster: c}}}}], clusters: [{{name: c, {cluster}}}]}}"
+    );
+    fs::write(&file, text).unwrap();
+    let mut config = config(&state).await;
+    config.source = with(&[]).read(&mut Vec::new()).unwrap();
+    let admin = config.admin_port;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let run = tokio::spawn(run_with(config, io::sink(), async {
+        let _ = stopped.await;
+    }));
+    let said = until(admin, "/readyz", "connection refused").await;
+    assert!(said.contains("not ready"), "{said}");
+    let _ = stop.send(());
+    timeout(DEADLINE, run).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn s66_our_own_address_is_no_nodes_address() {
     let own = if_addrs::get_if_addrs().unwrap();
     let own: Vec<IpAddr> = own.iter().map(|one| one.ip().to_canonical()).collect();
