@@ -10,15 +10,18 @@
 //! - dead without a word, it is given up after 25 s where the machine is gone, after 65 s where the server stands
 //!   still, and a request without an answer after 20 s ([`connect`], [`watching`], [`door`]);
 //! - refused, it reads its credentials and certificates from disk again before each attempt;
-//! - told that its version is gone, it lists anew, and the new list replaces the old state as one swap.
+//! - told that its version is gone, it lists anew, and the new list replaces the old state as one swap;
+//! - broken by a fault of our own, it says so and begins anew: nothing gets old unsaid.
 //!
 //! Start at [`watch`] and [`read`].
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use podwall_policy::diagnostic::Diagnostic;
 use podwall_policy::object::Object;
+use tokio::runtime::Runtime;
 use tokio::sync::watch::{Receiver, Sender};
 
 use super::Change;
@@ -91,7 +94,7 @@ pub fn watch(
     let relists: Receiver<u64> = relist.0.subscribe();
     let thread = std::thread::Builder::new().name("podwall-kube".to_owned());
     let thread = thread.spawn(move || {
-        runtime.block_on(watching::run(door, namespace, send, relists, stopped));
+        follow(&runtime, &door, &namespace, send, &relists, &stopped);
         // A name that is still being resolved is not waited for.
         runtime.shutdown_background();
     });
@@ -127,7 +130,29 @@ pub fn read(access: &Access) -> Result<(Vec<Object>, Vec<Diagnostic>), KubeError
     })
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, KubeError> {
+/// Follows until `stopped` changes; what panics in there is told, and all is listed anew after a while.
+fn follow(
+    runtime: &Runtime,
+    door: &Door,
+    namespace: &Arc<str>,
+    mut send: impl FnMut(Change),
+    relists: &Receiver<u64>,
+    stopped: &Receiver<bool>,
+) {
+    loop {
+        let (door_of, namespace) = (door.clone(), Arc::clone(namespace));
+        let (relists, stopped) = (relists.clone(), stopped.clone());
+        let all = watching::run(door_of, namespace, &mut send, relists, stopped);
+        // What the panic left half done is the receiver's, which a new list mends.
+        if catch_unwind(AssertUnwindSafe(|| runtime.block_on(all))).is_ok() {
+            return;
+        }
+        let problem = door.on_broken();
+        let _ = catch_unwind(AssertUnwindSafe(|| send(Change::SourceProblem(problem))));
+    }
+}
+
+fn runtime() -> Result<Runtime, KubeError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -35,6 +35,9 @@ const BEGIN: Duration = Duration::from_secs(20);
 /// off would make them end each other's.
 const HURRY: Duration = Duration::from_secs(10);
 
+/// How the API client asks for a list of whatever version the server has at hand.
+const ANY_VERSION: &str = "resourceVersion=0";
+
 /// What is known of the requests of the three kinds.
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -105,13 +108,27 @@ impl Door {
         self.0.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Nothing is known any more of what was told, and nobody is asked at once; why, in words.
+    pub(super) fn on_broken(&self) -> String {
+        let server = self.server();
+        let mut ledger = self.ledger();
+        ledger.health = Health::new(server.clone());
+        Kind::ALL.iter().for_each(|kind| ledger.on_failed(*kind));
+        format!(
+            "podwall broke while it followed {server}, and begins anew; please report this with what stderr says"
+        )
+    }
+
     /// Waits until an answer began.
     pub(super) async fn news(&self) {
         self.0.news.notified().await;
     }
 
-    async fn send(self, request: Request<Body>) -> Result<Response<Answer>, BoxError> {
+    async fn send(self, mut request: Request<Body>) -> Result<Response<Answer>, BoxError> {
         let asked = Asked::of(request.uri());
+        if let Some(uri) = asked.newest(request.uri()) {
+            *request.uri_mut() = uri;
+        }
         self.turn(asked.kind).await;
         let (stack, reading) = self.0.connector.stack();
         let awaited = self.begin(asked.kind, reading);
@@ -237,6 +254,22 @@ impl Asked {
             (false, _) => What::List,
         };
         Self { kind, what }
+    }
+
+    /// The address that asks for the newest list there is; `None` where this one does.
+    ///
+    /// The API client asks for a streaming list of version 0, "any": one of several API servers that
+    /// lags behind would answer with a state from before the one in force, in which a policy may be
+    /// missing. Without a version the server makes sure of the newest first. Pages are asked for so anyway.
+    fn newest(self, uri: &Uri) -> Option<Uri> {
+        if self.what != What::ListAndWatch {
+            return None;
+        }
+        let (path, query) = (uri.path(), uri.query()?);
+        let pairs: Vec<&str> = query.split('&').filter(|it| *it != ANY_VERSION).collect();
+        let mut parts = uri.clone().into_parts();
+        parts.path_and_query = Some(format!("{path}?{}", pairs.join("&")).parse().ok()?);
+        Uri::from_parts(parts).ok()
     }
 }
 

@@ -76,10 +76,7 @@ impl Read {
                 }
                 Err(error) if attempt < ATTEMPTS && may_pass(&error) => attempt += 1,
                 Err(error) => {
-                    let trouble = Trouble::of_client(&error).unwrap_or_else(|| Trouble {
-                        cause: "its list grows old before its last page".to_owned(),
-                        mend: "try again when the API server has less to do".to_owned(),
-                    });
+                    let trouble = Trouble::of_client(&error).unwrap_or_else(Trouble::list_too_old);
                     return Err(KubeError::request(plural(kind), &self.server, trouble));
                 }
             }
@@ -91,6 +88,10 @@ impl Read {
             Told::Object { object, findings } => {
                 self.objects.push(object);
                 self.findings.extend(findings);
+            }
+            Told::StandIn { policy, finding } => {
+                self.objects.push(policy);
+                self.findings.push(finding);
             }
             Told::Nameless(finding) => self.findings.push(finding),
         }

@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -15,13 +16,13 @@ use ::kube::Resource;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podwall_policy::diagnostic::{Diagnostic, Severity};
 use podwall_policy::document::{Excerpt, Fault, read_object};
-use podwall_policy::object::{Object, ObjectName};
+use podwall_policy::object::{Object, ObjectName, Pod};
 use serde::de::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use crate::identify::feed::Gone;
 
-/// The name under which a policy is kept whose own name cannot be read.
+/// How the name begins under which a policy is kept whose own name cannot be read.
 const STAND_IN: &str = "name-cannot-be-read";
 
 /// An object of the kind of `K`, one of k8s-openapi's types, of which only the name is used.
@@ -42,6 +43,13 @@ pub(super) enum Told {
         /// What cannot.
         findings: Vec<Diagnostic>,
     },
+    /// A policy of which nobody can say which it is: it isolates under a name that no other has.
+    StandIn {
+        /// What can be read of it.
+        policy: Object,
+        /// Why its name cannot.
+        finding: Diagnostic,
+    },
     /// Nobody can say which Pod or Namespace it is, so nobody is found by it.
     Nameless(Diagnostic),
 }
@@ -52,19 +60,17 @@ impl<K> Watched<K> {
         self.told
     }
 
-    /// That it is gone; `None` where nobody can say which it is.
+    /// That it is gone; `None` where nobody can say which it is. Of a pod that takes its UID, too: another of
+    /// that name may live (P8).
     pub(super) fn into_gone(self) -> Option<Gone> {
         let Told::Object { object, .. } = self.told else {
             return None;
         };
+        let uid = self.meta.uid.map(Arc::from);
         Some(match object {
-            Object::Pod(pod) => Gone::Pod {
-                name: pod.name,
-                uid: pod.uid,
-            },
-            Object::BrokenPod(name) => Gone::Pod {
+            Object::Pod(Pod { name, .. }) | Object::BrokenPod(name) => Gone::Pod {
                 name,
-                uid: self.meta.uid.map(Arc::from),
+                uid: Some(uid?),
             },
             Object::Namespace(one) => Gone::Namespace(one.name),
             Object::BrokenNamespace(name) => Gone::Namespace(name),
@@ -101,52 +107,41 @@ fn meta(value: &Value) -> ObjectMeta {
     }
 }
 
-fn told(mut value: Value, kind: &str) -> Told {
-    let fault = match read(&value) {
-        Ok(told) => return told,
+fn told(value: Value, kind: &str) -> Told {
+    let fault = match read(&value, kind) {
+        Ok((object, findings)) => return Told::Object { object, findings },
         Err(fault) => fault,
     };
     let text = |key| value["metadata"][key].as_str().filter(|it| !it.is_empty());
     let (name, namespace) = (text("name"), text("namespace"));
-    let broken = match (kind, name, namespace) {
-        ("Pod", Some(name), Some(namespace)) => {
-            Some(Object::BrokenPod(ObjectName::new(namespace, name)))
-        }
-        ("Namespace", Some(name), _) => Some(Object::BrokenNamespace(name.into())),
-        _ => None,
-    };
     let place = match (name, namespace) {
         (Some(name), Some(namespace)) => format!("{kind} {namespace}/{name}"),
         (Some(name), None) => format!("{kind} {name}"),
         (None, _) => format!("{kind} without a name"),
     };
     let finding = finding(place, &fault);
-    if let Some(object) = broken {
-        return Told::Object {
-            object,
-            findings: vec![finding],
-        };
+    let object = match (kind, name, namespace) {
+        ("Pod", Some(name), Some(namespace)) => Object::BrokenPod(ObjectName::new(namespace, name)),
+        ("Namespace", Some(name), _) => Object::BrokenNamespace(name.into()),
+        ("NetworkPolicy", ..) => return stand_in(value, finding),
+        _ => return Told::Nameless(finding),
+    };
+    Told::Object {
+        object,
+        findings: vec![finding],
     }
-    if kind == "NetworkPolicy" {
-        under_stand_in(&mut value);
-        if let Ok(Told::Object { object, .. }) = read(&value) {
-            return Told::Object {
-                object,
-                findings: vec![finding],
-            };
-        }
-    }
-    Told::Nameless(finding)
 }
 
-fn read(value: &Value) -> Result<Told, Box<Fault>> {
+fn read(value: &Value, kind: &str) -> Result<(Object, Vec<Diagnostic>), Box<Fault>> {
+    // In a manifest that means the namespace "default"; no API server stores it.
+    if kind == "Pod" && value["metadata"]["namespace"].is_null() {
+        let fault = "metadata.namespace: nothing names no namespace; write the pod's own";
+        return Err(Box::new(Fault::Syntax(fault.to_owned())));
+    }
     let documents = read_object(value).map_err(|unreadable| unreadable.fault)?;
     let object = documents.objects.into_iter().next();
     let object = object.ok_or_else(|| Box::new(Fault::Syntax("it is no object".to_owned())))?;
-    Ok(Told::Object {
-        object,
-        findings: documents.diagnostics,
-    })
+    Ok((object, documents.diagnostics))
 }
 
 fn finding(place: String, fault: &Fault) -> Diagnostic {
@@ -160,20 +155,33 @@ fn finding(place: String, fault: &Fault) -> Diagnostic {
 }
 
 /// Makes a policy readable that no API server would have stored, so that it isolates (P26).
-fn under_stand_in(value: &mut Value) {
+///
+/// Two of them must not hide each other: the name is made of the UID, or else of all that is there.
+fn stand_in(mut value: Value, finding: Diagnostic) -> Told {
+    let mut hasher = DefaultHasher::new();
+    match value["metadata"]["uid"].as_str() {
+        Some(uid) => uid.hash(&mut hasher),
+        None => value.to_string().hash(&mut hasher),
+    }
     if !value.is_object() {
-        *value =
+        value =
             json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": null});
     }
-    let whole: &Value = value;
+    let whole: &Value = &value;
     let mut kept = Map::new();
-    kept.insert("name".to_owned(), STAND_IN.into());
+    let name = format!("{STAND_IN}-{:016x}", hasher.finish());
+    kept.insert("name".to_owned(), name.into());
     for key in ["namespace", "deletionTimestamp"] {
         kept.insert(key.to_owned(), whole["metadata"][key].clone());
     }
     value["metadata"] = Value::Object(kept);
-    if read(value).is_err() {
+    let read_again = read(&value, "NetworkPolicy").or_else(|_| {
         value["metadata"]["namespace"] = Value::Null;
+        read(&value, "NetworkPolicy")
+    });
+    match read_again {
+        Ok((policy, _)) => Told::StandIn { policy, finding },
+        Err(_) => Told::Nameless(finding),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ::kube::runtime::watcher::Event;
+use podwall_policy::diagnostic::Diagnostic;
 use podwall_policy::object::{Object, ObjectName};
 
 use super::door::Door;
@@ -22,6 +23,19 @@ pub(super) struct Telling<S> {
     /// Whose policies are watched.
     namespace: Arc<str>,
     findings: Findings,
+    /// A policy is known under a name that is not its own.
+    stands_in: bool,
+}
+
+/// Whether what is known of a kind is whole after an event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub(super) enum After {
+    /// It is.
+    Whole,
+    /// Nobody can say which object the event was of, so what was known of that one still stands: the kind
+    /// is to be listed anew.
+    Doubtful,
 }
 
 impl<S: FnMut(Change)> Telling<S> {
@@ -31,15 +45,17 @@ impl<S: FnMut(Change)> Telling<S> {
             door,
             namespace,
             findings: Findings::default(),
+            stands_in: false,
         }
     }
 
     /// Tells what is new about `kind`.
-    pub(super) fn on_event<K>(&mut self, kind: Kind, event: Event<Watched<K>>) {
+    pub(super) fn on_event<K>(&mut self, kind: Kind, event: Event<Watched<K>>) -> After {
         match event {
             Event::Init => {
                 self.door.ledger().health.on_listing(kind);
                 self.findings.on_listing(kind);
+                self.stands_in &= kind != Kind::Policy;
                 (self.send)(Change::Relist(kind));
             }
             Event::InitApply(watched) => self.on_listed(kind, watched.into_told()),
@@ -51,52 +67,60 @@ impl<S: FnMut(Change)> Telling<S> {
                 self.door.ledger().health.on_listed(kind, now);
                 self.tell_health(now);
             }
-            Event::Apply(watched) => self.on_changed(kind, watched.into_told()),
-            Event::Delete(watched) => {
-                if let Some(mut gone) = watched.into_gone() {
-                    if let Gone::Policy(name) = &mut gone {
-                        self.settle(name);
-                    }
-                    let place = Key::of_gone(&gone).to_string();
-                    (self.send)(Change::Delete(gone));
-                    let news = self.findings.on_gone(kind, &place);
-                    self.tell_findings(news);
-                }
-            }
+            Event::Apply(watched) => return self.on_changed(kind, watched.into_told()),
+            Event::Delete(watched) => return self.on_gone(kind, watched.into_gone()),
         }
+        After::Whole
     }
 
     fn on_listed(&mut self, kind: Kind, told: Told) {
-        match told {
-            Told::Object { object, findings } => {
-                let object = self.settled(object);
-                if !findings.is_empty() {
-                    let place = Key::of(&object).to_string();
-                    self.findings.on_listed(kind, &place, findings);
-                }
-                (self.send)(Change::Listed(object));
-            }
-            Told::Nameless(finding) => {
-                let place = finding.place.clone();
-                self.findings.on_listed(kind, &place, vec![finding]);
-            }
+        let (object, findings) = self.parts(told);
+        if !findings.is_empty() {
+            let place = place(object.as_ref(), &findings);
+            self.findings.on_listed(kind, &place, findings);
+        }
+        if let Some(object) = object {
+            (self.send)(Change::Listed(object));
         }
     }
 
-    fn on_changed(&mut self, kind: Kind, told: Told) {
-        let news = match told {
-            Told::Object { object, findings } => {
-                let object = self.settled(object);
-                let place = Key::of(&object).to_string();
-                (self.send)(Change::Upsert(object));
-                self.findings.on_changed(kind, &place, findings)
-            }
-            Told::Nameless(finding) => {
-                let place = finding.place.clone();
-                self.findings.on_changed(kind, &place, vec![finding])
-            }
+    fn on_changed(&mut self, kind: Kind, told: Told) -> After {
+        // A policy that can be told apart may be the one that another stands in for.
+        let after = match told {
+            Told::Object { .. } if kind != Kind::Policy || !self.stands_in => After::Whole,
+            _ => After::Doubtful,
         };
+        let (object, findings) = self.parts(told);
+        let place = place(object.as_ref(), &findings);
+        if let Some(object) = object {
+            (self.send)(Change::Upsert(object));
+        }
+        let news = self.findings.on_changed(kind, &place, findings);
         self.tell_findings(news);
+        after
+    }
+
+    fn on_gone(&mut self, kind: Kind, gone: Option<Gone>) -> After {
+        let Some(mut gone) = gone else {
+            return After::Doubtful;
+        };
+        if let Gone::Policy(name) = &mut gone {
+            self.settle(name);
+        }
+        let place = Key::of_gone(&gone).to_string();
+        (self.send)(Change::Delete(gone));
+        let news = self.findings.on_gone(kind, &place);
+        self.tell_findings(news);
+        After::Whole
+    }
+
+    fn parts(&mut self, told: Told) -> (Option<Object>, Vec<Diagnostic>) {
+        self.stands_in |= matches!(told, Told::StandIn { .. });
+        match told {
+            Told::Object { object, findings } => (Some(self.settled(object)), findings),
+            Told::StandIn { policy, finding } => (Some(self.settled(policy)), vec![finding]),
+            Told::Nameless(finding) => (None, vec![finding]),
+        }
     }
 
     /// Whatever a policy says of its namespace, only those of ours were asked for.
@@ -130,5 +154,14 @@ impl<S: FnMut(Change)> Telling<S> {
         if news {
             (self.send)(Change::Findings(self.findings.all()));
         }
+    }
+}
+
+/// What the findings of an object are kept under; those of a nameless one under its own words.
+fn place(object: Option<&Object>, findings: &[Diagnostic]) -> String {
+    match (object, findings.first()) {
+        (Some(object), _) => Key::of(object).to_string(),
+        (None, Some(finding)) => finding.place.clone(),
+        (None, None) => String::new(),
     }
 }

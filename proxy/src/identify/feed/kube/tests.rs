@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::identify::feed::Kind;
 
+mod astray;
 pub(in crate::identify::feed) mod server;
 
 use server::{Cluster, END, Reply, STREAMING, list, refuse};

@@ -2,8 +2,8 @@
 //!
 //! Each kind is first asked for as a *streaming list*, one answer that holds the list and goes on with the
 //! changes; a server that refuses it, or never gets to the list's end, is asked for pages instead. A
-//! watch that ends is begun anew where it stopped; one whose version the server no longer has, with a
-//! new list (P25).
+//! watch that ends is begun anew where it stopped; one whose version the server no longer has, or with an
+//! event of nobody knows which object, with a new list (P25, P26).
 //!
 //! Deliberately absent: waiting between attempts and bounds on requests (see [`door`](super::door)).
 
@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use super::door::Door;
 use super::object::Watched;
-use super::telling::Telling;
+use super::telling::{After, Telling};
 use super::words::Trouble;
 use crate::identify::feed::{Change, Kind};
 
@@ -116,14 +116,37 @@ async fn follow<K, S>(
                 tracing::info!(%kind, "the API server gives no streaming list; asking for pages");
                 break;
             }
-            match event {
-                Ok(event) => telling.borrow_mut().on_event(kind, event),
-                Err(error) => {
-                    on_error(kind, &error, door, telling);
-                    if is_astray(&error) {
-                        break;
-                    }
-                }
+            if take(kind, event, door, telling) == After::Doubtful {
+                break;
+            }
+        }
+    }
+}
+
+/// Takes one event in, or what came in place of one.
+fn take<K, S>(
+    kind: Kind,
+    event: watcher::Result<Event<Watched<K>>>,
+    door: &Door,
+    telling: &RefCell<Telling<S>>,
+) -> After
+where
+    S: FnMut(Change),
+{
+    match event {
+        Ok(event) => {
+            let after = telling.borrow_mut().on_event(kind, event);
+            if after == After::Doubtful {
+                // A kind with one such event after the other is not listed in a tight loop.
+                door.ledger().on_failed(kind);
+            }
+            after
+        }
+        Err(error) => {
+            on_error(kind, &error, door, telling);
+            match is_astray(&error) {
+                true => After::Doubtful,
+                false => After::Whole,
             }
         }
     }

@@ -44,6 +44,14 @@ impl Trouble {
         Self::new("no answer", UNREACHABLE)
     }
 
+    /// A list ends before its last page, as often as it is asked for.
+    pub(super) fn list_too_old() -> Self {
+        Self::new(
+            "its list grows old before the last page",
+            "has the API server too much to do, or is the way to it too slow?",
+        )
+    }
+
     /// Of a watch; `None` for what heals by the next list.
     pub(super) fn of_watch(error: &watcher::Error) -> Option<Self> {
         match error {
@@ -55,6 +63,9 @@ impl Trouble {
             watcher::Error::WatchFailed(::kube::Error::Api(status)) if status.code == 0 => Some(
                 Self::new("an event is none that Kubernetes would send", ADDRESS),
             ),
+            watcher::Error::InitialListFailed(::kube::Error::Api(status)) if status.code == 410 => {
+                Some(Self::list_too_old())
+            }
             watcher::Error::InitialListFailed(error)
             | watcher::Error::WatchStartFailed(error)
             | watcher::Error::WatchFailed(error) => Self::of_client(error),

@@ -23,6 +23,26 @@ fn a_request_is_told_by_its_address() {
     }
 }
 
+/// One of several API servers that lags behind must not bring an old state back.
+#[test]
+fn p25_a_streaming_list_is_asked_for_in_its_newest_version() {
+    let newest = |uri: &str| {
+        let uri = uri.parse().unwrap();
+        Asked::of(&uri).newest(&uri).map(|uri| uri.to_string())
+    };
+    let list = "/api/v1/pods?&watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+    assert_eq!(
+        newest(&format!("{list}&resourceVersion=0")).as_deref(),
+        Some(list)
+    );
+    for uri in [
+        "/api/v1/pods?&watch=true&resourceVersion=0",
+        "/api/v1/pods?&limit=500",
+    ] {
+        assert_eq!(newest(uri), None, "{uri}");
+    }
+}
+
 #[test]
 fn retry_after_is_read_in_seconds() {
     let wait = |text: &str| {

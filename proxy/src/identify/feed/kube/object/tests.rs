@@ -4,6 +4,7 @@ use ::kube::core::{ObjectList, WatchEvent};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use podwall_policy::selector::Selector;
+use podwall_policy::spec::Policy;
 
 use super::*;
 
@@ -14,7 +15,17 @@ fn watched<K: Resource<DynamicType = ()>>(text: &str) -> Watched<K> {
 fn object<K: Resource<DynamicType = ()>>(text: &str) -> (Object, Vec<Diagnostic>) {
     match watched::<K>(text).into_told() {
         Told::Object { object, findings } => (object, findings),
-        Told::Nameless(finding) => panic!("{finding}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn stand_in(text: &str) -> Policy {
+    match watched::<NetworkPolicy>(text).into_told() {
+        Told::StandIn {
+            policy: Object::Policy(policy),
+            ..
+        } => policy,
+        other => panic!("{text}: {other:?}"),
     }
 }
 
@@ -109,13 +120,33 @@ fn p26_a_policy_isolates_even_without_a_readable_name() {
         "5",
         "[]",
     ] {
-        let (object, findings) = object::<NetworkPolicy>(text);
-        let Object::Policy(policy) = object else {
-            panic!("{object:?}");
-        };
-        assert_eq!(&*policy.name.name, STAND_IN, "{text}");
+        let policy = stand_in(text);
+        assert!(policy.name.name.starts_with(STAND_IN), "{text}");
         assert!(policy.ingress.is_some(), "{text}");
-        assert!(!findings.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn p26_policies_without_readable_names_do_not_hide_each_other() {
+    let of = |uid: &str, app: &str| {
+        let text = format!(
+            r#"{{"metadata": {{"name": 5, "uid": "{uid}"}}, "spec": {{"podSelector": {{"matchLabels": {{"app": "{app}"}}}}}}}}"#
+        );
+        stand_in(&text).name
+    };
+    assert_ne!(of("u1", "web"), of("u2", "web"));
+    assert_eq!(of("u1", "web"), of("u1", "db"), "changed, it is the same");
+    let without = |app: &str| stand_in(&format!(r#"{{"spec": {{"podSelector": "{app}"}}}}"#)).name;
+    assert_ne!(without("web"), without("db"));
+}
+
+/// In a manifest it would be of the namespace "default", whose pods a rule may let in.
+#[test]
+fn p26_a_pod_without_a_namespace_is_nobody() {
+    for namespace in ["", r#", "namespace": null"#, r#", "namespace": """#] {
+        let text = format!(r#"{{"metadata": {{"name": "web"{namespace}}}}}"#);
+        let told = watched::<Pod>(&text).into_told();
+        assert!(matches!(told, Told::Nameless(_)), "{text}: {told:?}");
     }
 }
 
@@ -144,4 +175,8 @@ fn p8_a_deletion_names_the_uid_even_of_a_broken_pod() {
     assert_eq!(uid(POD).as_deref(), Some("u1"));
     let broken = r#"{"metadata": {"name": "web", "namespace": "shop", "uid": "u2", "labels": 5}}"#;
     assert_eq!(uid(broken).as_deref(), Some("u2"));
+    for text in [POD, broken] {
+        let text = text.replace("uid", "other");
+        assert_eq!(watched::<Pod>(&text).into_gone(), None, "{text}");
+    }
 }

@@ -92,6 +92,14 @@ fn a_version_that_is_gone_is_no_trouble() {
     assert_eq!(Trouble::of_watch(&error), None);
 }
 
+/// It may never end, and nobody could see why nothing is known.
+#[test]
+fn a_list_that_grows_old_before_its_last_page_is_trouble() {
+    let error = watcher::Error::InitialListFailed(status(410, "Expired", "too old"));
+    let said = Trouble::of_watch(&error).unwrap();
+    assert!(said.cause.contains("before the last page"), "{said:?}");
+}
+
 #[test]
 fn a_connection_fails_in_plain_words() {
     let rows = [
