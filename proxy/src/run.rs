@@ -42,6 +42,10 @@ mod tests;
 /// How long the access log may take for its last lines.
 pub const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How often the world is asked whether the source's trouble is to be said again; how often it then is, is
+/// [`REMINDER`](crate::world::REMINDER).
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Why the sidecar cannot serve, or not any more.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -175,6 +179,7 @@ impl Sidecar {
                 lost.map_err(RunError::Bug)??;
             }
             subject = host_network(&self.world) => return Err(RunError::HostNetwork(subject)),
+            never = remind(&self.world) => match never {},
         }
         self.admin.drain();
         let door = Pin::new(&mut self.door);
@@ -261,6 +266,15 @@ async fn host_network(world: &World) -> ObjectName {
             // INVARIANT: the world holds the sender, and we hold the world.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Has the log say again and again how old the state in force is while the source is in trouble (S84).
+async fn remind(world: &World) -> Infallible {
+    let mut looks = tokio::time::interval(LOOK);
+    loop {
+        looks.tick().await;
+        world.remind();
     }
 }
 
