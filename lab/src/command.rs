@@ -76,6 +76,16 @@ impl Cmd {
         self
     }
 
+    /// Has it started by another program: `wrapper` with these arguments, and then the program with its own.
+    pub(crate) fn started_by(mut self, wrapper: &str, args: &[String]) -> Self {
+        let program = std::mem::replace(&mut self.program, wrapper.into());
+        let own = std::mem::take(&mut self.args);
+        self.args = args.iter().map(Into::into).collect();
+        self.args.push(program);
+        self.args.extend(own);
+        self
+    }
+
     /// Runs it without any capability and, where the user exists in this user namespace, as uid and gid 65532.
     pub fn unprivileged(mut self) -> Self {
         self.unprivileged = true;
@@ -120,11 +130,7 @@ impl Cmd {
 
     /// As [`Cmd::run`], but an unsuccessful exit status is an error that carries stderr.
     pub(crate) fn succeed(self, deadline: Duration) -> LabResult<Output> {
-        let words = [&self.program]
-            .into_iter()
-            .chain(&self.args)
-            .map(|word| word.to_string_lossy());
-        let command = words.collect::<Vec<_>>().join(" ");
+        let command = self.words();
         let output = self.run(deadline)?;
         if output.status.success() {
             return Ok(output);
@@ -134,6 +140,15 @@ impl Cmd {
             status: output.status.to_string(),
             stderr: output.stderr,
         })
+    }
+
+    /// The program and its arguments, for people.
+    pub(crate) fn words(&self) -> String {
+        let words = [&self.program]
+            .into_iter()
+            .chain(&self.args)
+            .map(|word| word.to_string_lossy());
+        words.collect::<Vec<_>>().join(" ")
     }
 
     fn build(&self) -> LabResult<Command> {

@@ -32,6 +32,12 @@ pub enum LabError {
         /// What `unshare` printed, and the values of those settings.
         detail: String,
     },
+    /// The process is not root of the machine.
+    #[error(
+        "a Kubernetes node needs root of the machine, not of a user namespace: containers want control groups and \
+         devices; run as root"
+    )]
+    NotRoot,
     /// An operation of the system failed.
     #[error("{what}: {source}")]
     Io {

@@ -2,7 +2,7 @@
 //!
 //! The holder is process 1 of a process-id namespace and reads a pipe whose only writer is the owner. The owner's
 //! end, by return, panic, Ctrl-C or SIGKILL, closes the pipe; process 1 then kills everything in its namespace,
-//! removes the scratch directory and ends, and the kernel makes sure of the rest. The network namespaces are open
+//! removes the scratch directory and the control groups called by its name, and ends; the kernel makes sure of the rest. The network namespaces are open
 //! files of the owner and of those processes, so they go too. No signal handler, no destructor is needed for that.
 
 use std::{
@@ -15,9 +15,17 @@ use std::{
 
 use crate::{LabError, LabResult, tools};
 
-/// Process 1. `$1` is the scratch directory. The loop is for files that a dying process still wrote.
+/// Process 1. `$1` is the scratch directory, `$2` its name. The first loop is for files that a dying process still
+/// wrote. The control groups of containers are empty once their processes are gone, which takes the kernel a moment.
 const SCRIPT: &str = r#"echo held; read -r _; kill -KILL -1 2>/dev/null
-for i in 1 2 3 4 5; do rm -rf -- "$1" 2>/dev/null && break; done"#;
+for i in 1 2 3 4 5; do rm -rf -- "$1" 2>/dev/null && break; done
+for group in /sys/fs/cgroup/"$2" /sys/fs/cgroup/*/"$2"; do
+  i=0
+  while [ -d "$group" ] && [ $i -lt 200 ]; do
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+    i=$((i + 1)); [ ! -d "$group" ] || sleep 0.02
+  done
+done"#;
 
 /// The owner's side of the holder.
 #[derive(Debug)]
@@ -41,6 +49,7 @@ impl Holder {
                 "podwall-lab",
             ])
             .arg(dir)
+            .arg(dir.file_name().unwrap_or_default())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

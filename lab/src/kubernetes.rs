@@ -1,9 +1,9 @@
-//! A real Kubernetes for the lab: a control plane whose objects are the lab's own pods, and what a node needs of it.
+//! A real Kubernetes for the lab: a control plane whose objects are the lab's own pods, or a whole node.
 //!
 //! In reading order: `components` (where the programs come from), `pki` and `kubeconfig` (who is who), `control`
 //! (etcd and the API server as processes), `client` (asking it), `account` (who a sidecar is), `mirror` (the lab's pods
-//! as objects). Nothing is added to Kubernetes and nothing is
-//! imitated. Its processes are the lab's processes and end with it.
+//! as objects); and for a node `image` (containers' file systems) and `node`. Nothing is added to Kubernetes and
+//! nothing is imitated. Its processes are the lab's processes and end with it.
 //!
 //! Deliberately absent: podwall.
 
@@ -11,12 +11,16 @@ mod account;
 mod client;
 mod components;
 mod control;
+mod image;
 mod kubeconfig;
 mod mirror;
+mod node;
 mod pki;
 
 pub use account::Account;
 pub use client::{ApiClient, Request};
 pub use components::build_kubernetes;
 pub use control::ControlPlane;
+pub use image::Image;
+pub use node::KubernetesNode;
 pub(crate) use {components::Components, control::Settings, mirror::Mirror};

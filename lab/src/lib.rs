@@ -34,13 +34,15 @@ pub use command::{Cmd, Output};
 pub use curl::CurlResult;
 pub use elevate::{elevate, is_elevated};
 pub use error::{LabError, LabResult};
-pub use kubernetes::{Account, ApiClient, ControlPlane, Request, build_kubernetes};
+pub use kubernetes::{
+    Account, ApiClient, ControlPlane, Image, KubernetesNode, Request, build_kubernetes,
+};
 pub use lab::Lab;
 pub use nginx::Nginx;
 pub use place::Place;
 pub use pod::{Node, Pod};
 pub use process::Process;
 pub use rustix::process::Signal;
-pub use sidecar::{Sidecar, Source};
+pub use sidecar::{Endpoints, Sidecar, Source};
 pub use spec::PodSpec;
 pub use wait::wait_until;

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{PodSpec, address, pod::Identity, spec::Port};
 
+/// Name of the node that every pod is on.
+pub(crate) const NODE: &str = "lab-node";
 /// Seconds that a terminating pod has left.
 pub(crate) const GRACE: u32 = 30;
 
@@ -76,7 +78,7 @@ impl PodObject {
             declared.map(port).collect::<Vec<_>>()
         };
         let mut spec = json!({
-            "nodeName": "lab-node",
+            "nodeName": NODE,
             "containers": [{ "name": "app", "image": "lab/app", "ports": ports(false) }],
         });
         if self.ports.iter().any(|port| port.sidecar) {

@@ -4,25 +4,31 @@
 //! copy of the program runs from the lab's directory, because the sidecar's user may not be able to
 //! enter the place where it was built.
 
+mod endpoints;
+
 use std::{
-    io::{Read, Write},
-    net::{IpAddr, SocketAddr, TcpStream},
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::{Lab, LabError, LabResult, Output, Pod, Process, tools::copy_program, wait_until};
+use crate::{
+    Image, Lab, LabError, LabResult, Output, Pod, Process, tools::copy_program, wait_until,
+};
 
+pub use endpoints::Endpoints;
+
+/// What the init step runs, back end nft.
+const IPTABLES: [&str; 4] = [
+    "iptables-nft-save",
+    "iptables-nft-restore",
+    "ip6tables-nft-save",
+    "ip6tables-nft-restore",
+];
 /// Bound on the init step, and on the sidecar's way to readiness.
 const START: Duration = Duration::from_secs(20);
-/// Bound on one request to an endpoint.
-const REQUEST: Duration = Duration::from_secs(5);
-/// The sidecar's default port for its endpoints.
-const ADMIN_PORT: u16 = 15872;
-/// The series that grows by every change that could alter a verdict.
-const GENERATION: &str = "podwall_generation";
 
 /// Where a sidecar takes pods, namespaces and policies from.
 #[derive(Clone, Copy, Debug)]
@@ -160,6 +166,17 @@ impl Sidecar {
         })
     }
 
+    /// The image `podwall:demo` of a program built on this machine, with the programs of iptables that its init step
+    /// runs. A container's `args` are podwall's.
+    ///
+    /// # Errors
+    /// [`LabError::MissingTool`].
+    pub fn image(program: &Path) -> LabResult<Image> {
+        let plugins = format!("/usr/lib/{}-linux-gnu/xtables", std::env::consts::ARCH);
+        let image = Image::new("docker.io/library/podwall:demo").programs(&IPTABLES)?;
+        Ok(image.plugins(plugins).entrypoint("podwall", program))
+    }
+
     /// The sidecar's process.
     #[must_use]
     pub fn process(&self) -> &Process {
@@ -172,38 +189,34 @@ impl Sidecar {
         &self.program
     }
 
+    /// Its endpoints, asked from the node.
+    #[must_use]
+    pub fn endpoints(&self) -> Endpoints {
+        Endpoints::new(&self.node, self.pod.addresses()[0])
+    }
+
     /// Asks an endpoint of the sidecar from the node: status and body.
     ///
     /// # Errors
-    /// [`LabError::Io`] where it does not answer.
+    /// As [`Endpoints::get`].
     pub fn get(&self, path: &str) -> LabResult<(u16, String)> {
-        let address = SocketAddr::new(self.pod.addresses()[0], ADMIN_PORT);
-        self.node
-            .enter(|| request(address, path))?
-            .map_err(LabError::io(format!("ask http://{address}{path}")))
+        self.endpoints().get(path)
     }
 
     /// The value of one series of /metrics, named as it is printed, labels included.
     ///
     /// # Errors
-    /// [`LabError::Io`] where the endpoint does not answer.
+    /// As [`Endpoints::metric`].
     pub fn metric(&self, series: &str) -> LabResult<Option<f64>> {
-        let (_, body) = self.get("/metrics")?;
-        let value = body
-            .lines()
-            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        Ok(value.and_then(|text| text.split(' ').next()?.parse().ok()))
+        self.endpoints().metric(series)
     }
 
     /// How many changes that could alter a verdict it has taken in.
     ///
     /// # Errors
-    /// [`LabError::Io`] where the endpoint does not answer or lacks the figure.
+    /// As [`Endpoints::generation`].
     pub fn generation(&self) -> LabResult<f64> {
-        self.metric(GENERATION)?.ok_or_else(|| {
-            let fault = std::io::Error::other(format!("no series {GENERATION}"));
-            LabError::io("read /metrics")(fault)
-        })
+        self.endpoints().generation()
     }
 
     /// Waits until it has taken in a change after `generation`.
@@ -211,16 +224,8 @@ impl Sidecar {
     /// # Errors
     /// [`LabError::Timeout`] after `deadline`, with the output.
     pub fn wait_beyond(&self, generation: f64, deadline: Duration) -> LabResult<()> {
-        if wait_until(deadline, || {
-            self.generation().is_ok_and(|now| now > generation)
-        }) {
-            return Ok(());
-        }
-        Err(LabError::Timeout {
-            what: "the sidecar to take in the manifests".to_owned(),
-            after: deadline,
-            output: self.process.output_so_far(),
-        })
+        self.endpoints()
+            .wait_beyond(generation, deadline, || self.process.output_so_far())
     }
 
     /// Every access-log line so far.
@@ -269,19 +274,4 @@ fn copy(lab: &Lab, program: &Path) -> LabResult<PathBuf> {
     }
     copy_program(program, &copy)?;
     Ok(copy)
-}
-
-fn request(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&address, REQUEST)?;
-    stream.set_read_timeout(Some(REQUEST))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: podwall\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    code.map(|code| (code, body.to_owned()))
-        .ok_or_else(|| std::io::Error::other(format!("no HTTP answer: {head:?}")))
 }

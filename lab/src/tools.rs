@@ -19,7 +19,7 @@ use crate::{LabError, LabResult};
 const SYSTEM: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
 
 /// Debian package of each program that the lab, the demo or the tests run.
-const PACKAGES: [(&str, &str); 14] = [
+const PACKAGES: [(&str, &str); 20] = [
     ("ip", "iproute2"),
     ("ss", "iproute2"),
     ("nginx", "nginx-light"),
@@ -34,6 +34,12 @@ const PACKAGES: [(&str, &str); 14] = [
     ("iptables-nft", "iptables"),
     ("iptables-legacy", "iptables"),
     ("conntrack", "conntrack"),
+    ("containerd", "containerd"),
+    ("ctr", "containerd"),
+    ("runc", "runc"),
+    ("ldd", "libc-bin"),
+    ("tar", "tar"),
+    ("mount", "mount"),
 ];
 
 /// Absolute path of `program`: as given if it holds a slash, else searched on PATH and in the system directories.

@@ -19,7 +19,7 @@ use super::{
     pki::Pki,
 };
 
-pub(crate) use launch::Settings;
+pub(crate) use launch::{Settings, wait_for};
 
 /// Bound on a graceful stop: the API server lets requests end, which takes it a second.
 const STOP: Duration = Duration::from_secs(90);
@@ -243,7 +243,7 @@ impl ControlPlane {
             ..
         } = &*self.0;
         let process = launch::server(components, place, dir, settings, &self.pki())?.spawn()?;
-        launch::wait_for("kube-apiserver", &process, || {
+        wait_for("kube-apiserver", &process, || {
             let answer = self.0.admin.send(Request::get("/readyz"));
             answer.is_ok_and(|(status, _)| status == 200)
         })?;
