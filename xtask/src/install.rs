@@ -13,6 +13,9 @@ use crate::{Stop, cargo};
 /// Debian's switch for "install, but start nothing": a program that says 101.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
+/// Packages that bring a service, with its name.
+const SERVICES: [(&str, &str); 2] = [("nginx-light", "nginx"), ("containerd", "containerd")];
+
 /// A fresh machine often upgrades itself in the background and holds apt's lock meanwhile.
 const LOCK_PATIENCE: &str = "DPkg::Lock::Timeout=300";
 
@@ -39,7 +42,6 @@ pub(crate) fn run(packages: &[&str]) -> Result<(), Stop> {
         )));
     }
     eprintln!("xtask: installing {names}");
-    let brings_nginx = packages.contains(&"nginx-light");
     let _quiet = NoStart::set(Path::new(POLICY)).map_err(|error| {
         Stop::Missing(format!(
             "cannot write {POLICY}, which keeps new services from starting: {error}"
@@ -55,8 +57,8 @@ pub(crate) fn run(packages: &[&str]) -> Result<(), Stop> {
             line(packages, true)
         ))
     })?;
-    if brings_nginx {
-        leave_disabled("nginx");
+    for (_, service) in SERVICES.iter().filter(|(name, _)| packages.contains(name)) {
+        leave_disabled(service);
     }
     Ok(())
 }

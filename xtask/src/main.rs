@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         "setup" => finish(everything()),
         "tidy" => tidy::run(&cargo::root()),
         "demo" if rest.iter().any(|word| word == "--kubernetes") => {
-            finish(everything().and_then(|()| cargo::demo(rest)))
+            finish(kubernetes().and_then(|()| cargo::demo(rest)))
         }
         "demo" => finish(setup::run().and_then(|()| cargo::demo(rest))),
         "test" => finish(everything().and_then(|()| cargo::test(rest))),
@@ -53,10 +53,26 @@ fn main() -> ExitCode {
     }
 }
 
-/// The tools, and the lab's Kubernetes, whose build takes minutes: no test's deadline shall hold it.
+/// The tools, those of a node where it can run, and the lab's Kubernetes, whose build takes minutes: no test's deadline
+/// shall hold it.
 fn everything() -> Result<(), Stop> {
     setup::run()?;
+    if setup::is_root() {
+        setup::node()?;
+    }
     cargo::kubernetes()
+}
+
+/// What a Kubernetes node needs. Only root can run one.
+fn kubernetes() -> Result<(), Stop> {
+    if setup::is_root() {
+        return everything();
+    }
+    Err(Stop::Missing(
+        "a Kubernetes node wants root: containers need control groups and devices. Run the same as root, or without \
+         --kubernetes, which needs no root"
+            .to_owned(),
+    ))
 }
 
 fn usage(fault: &str) -> ExitCode {

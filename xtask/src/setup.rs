@@ -21,7 +21,7 @@ const fn tool(program: &'static str, package: &'static str) -> Tool {
     Tool { program, package }
 }
 
-/// Everything that is called by name.
+/// Everything that a lab without a Kubernetes node calls by name.
 const TOOLS: &[Tool] = &[
     tool("ip", "iproute2"),
     tool("iptables-nft-restore", "iptables"),
@@ -36,12 +36,31 @@ const TOOLS: &[Tool] = &[
     tool("setpriv", "util-linux"),
 ];
 
+/// What a Kubernetes node needs besides. It wants root of the machine, so nobody else needs these.
+const NODE_TOOLS: &[Tool] = &[
+    tool("containerd", "containerd"),
+    tool("runc", "runc"),
+    tool("host-local", "containernetworking-plugins"),
+];
+
+/// Where distributions put the plug-ins of the container network, which are programs too.
+const CNI: [&str; 3] = ["/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"];
+
 /// Where programs for the administrator are; a plain user's PATH may lack them.
 const SBIN: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// Looks for every tool; as root installs what is missing, else says what to run.
+/// Looks for every tool that a lab needs; as root installs what is missing, else says what to run.
 pub(crate) fn run() -> Result<(), Stop> {
-    let missing = packages(&missing(&directories()));
+    look_for(TOOLS)
+}
+
+/// The same for a Kubernetes node's tools.
+pub(crate) fn node() -> Result<(), Stop> {
+    look_for(NODE_TOOLS)
+}
+
+fn look_for(tools: &'static [Tool]) -> Result<(), Stop> {
+    let missing = packages(&missing(tools, &directories()));
     if !missing.is_empty() {
         if !is_root() {
             return Err(Stop::Missing(format!(
@@ -50,7 +69,7 @@ pub(crate) fn run() -> Result<(), Stop> {
             )));
         }
         install::run(&missing)?;
-        check_again()?;
+        check_again(tools)?;
     }
     if may_build_labs() {
         Ok(())
@@ -60,8 +79,8 @@ pub(crate) fn run() -> Result<(), Stop> {
 }
 
 /// A package that installed well may still lack the program, on a release that we do not know.
-fn check_again() -> Result<(), Stop> {
-    match missing(&directories()).first() {
+fn check_again(tools: &'static [Tool]) -> Result<(), Stop> {
+    match missing(tools, &directories()).first() {
         None => Ok(()),
         Some(tool) => Err(Stop::Missing(format!(
             "package {} is installed and brings no program {:?}; install that program by hand",
@@ -91,14 +110,11 @@ fn user_namespaces() -> Result<(), Stop> {
 }
 
 /// The tools of which no directory has the program.
-fn missing(directories: &[PathBuf]) -> Vec<&'static Tool> {
-    TOOLS
+fn missing(tools: &'static [Tool], directories: &[PathBuf]) -> Vec<&'static Tool> {
+    let has = |dir: &PathBuf, tool: &Tool| is_program(&dir.join(tool.program));
+    tools
         .iter()
-        .filter(|tool| {
-            !directories
-                .iter()
-                .any(|dir| is_program(&dir.join(tool.program)))
-        })
+        .filter(|tool| !directories.iter().any(|dir| has(dir, tool)))
         .collect()
 }
 
@@ -116,7 +132,7 @@ fn is_program(path: &Path) -> bool {
 fn directories() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut all: Vec<PathBuf> = env::split_paths(&path).collect();
-    all.extend(SBIN.iter().map(PathBuf::from));
+    all.extend(SBIN.iter().chain(&CNI).map(PathBuf::from));
     all
 }
 

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn an_empty_machine_misses_every_package_once() {
-    let wanted = packages(&missing(&[]));
+    let wanted = packages(&missing(TOOLS, &[]));
     assert_eq!(
         wanted,
         [
@@ -13,6 +13,15 @@ fn an_empty_machine_misses_every_package_once() {
             "curl",
             "util-linux"
         ]
+    );
+}
+
+#[test]
+fn a_node_wants_more_packages() {
+    let wanted = packages(&missing(NODE_TOOLS, &[]));
+    assert_eq!(
+        wanted,
+        ["containerd", "runc", "containernetworking-plugins"]
     );
 }
 
