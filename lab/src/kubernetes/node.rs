@@ -59,7 +59,6 @@ impl KubernetesNode {
         place: &Place,
         control: ControlPlane,
         components: Components,
-        cgroup: &str,
     ) -> LabResult<Self> {
         if in_user_namespace() {
             return Err(LabError::NotRoot);
@@ -73,7 +72,7 @@ impl KubernetesNode {
             room: &room,
             dir: &dir,
         };
-        start.write_files(cgroup)?;
+        start.write_files()?;
         let containerd = start.containerd()?;
         let node = Self {
             controllers: start.controllers()?,
@@ -90,6 +89,12 @@ impl KubernetesNode {
         node.import(&pause)?;
         node.wait_until_ready()?;
         Ok(node)
+    }
+
+    /// Why this process cannot start one, if so.
+    #[must_use]
+    pub fn obstacle() -> Option<LabError> {
+        in_user_namespace().then_some(LabError::NotRoot)
     }
 
     /// The control plane that it belongs to.
@@ -193,12 +198,13 @@ struct Start<'n> {
 
 impl Start<'_> {
     /// Writes every configuration file.
-    fn write_files(&self, cgroup: &str) -> LabResult<()> {
+    fn write_files(&self) -> LabResult<()> {
         let networks = self.dir.join(config::NETWORKS.trim_start_matches('/'));
         fs::create_dir_all(&networks)
             .map_err(LabError::io(format!("create {}", networks.display())))?;
         let proxy = self.kubeconfig("system:kube-proxy", NO_GROUP)?;
-        let kubelet = config::kubelet(cgroup, &self.control.authorities());
+        let group = room::group(self.control.place()).to_string_lossy();
+        let kubelet = config::kubelet(&group, &self.control.authorities());
         for (path, text) in [
             (
                 self.dir.join("containerd.toml"),

@@ -52,10 +52,12 @@ impl Lab {
     /// CNI's plug-ins, [`crate::LabError::NoKubernetes`], [`crate::LabError::Ended`] or [`crate::LabError::Timeout`]
     /// with the program's own words.
     pub fn start_kubernetes_node(&mut self) -> LabResult<KubernetesNode> {
+        if let Some(obstacle) = KubernetesNode::obstacle() {
+            return Err(obstacle);
+        }
         let (place, components) = (self.node.place(), Components::whole()?);
         let control = ControlPlane::start_at(place, components.clone(), settings(true))?;
-        let cgroup = format!("/{}", self.dir().file_name().unwrap_or_default().display());
-        KubernetesNode::start_at(place, control, components, &cgroup)
+        KubernetesNode::start_at(place, control, components)
     }
 
     /// The control plane, where it was started.

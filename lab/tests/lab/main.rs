@@ -10,6 +10,7 @@ mod endings;
 mod kubernetes;
 mod manifests;
 mod network;
+mod node;
 mod owner;
 mod plain_user;
 mod process;

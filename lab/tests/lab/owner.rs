@@ -11,7 +11,7 @@ use std::{
 
 use podwall_lab::{Lab, PodSpec, elevate};
 
-use crate::{plain_user, traces::Traces};
+use crate::{node, plain_user, traces::Traces};
 
 const ROLE: &str = "PODWALL_LAB_TEST_OWNER";
 const NAME: &str = "owner::owner_process";
@@ -57,6 +57,7 @@ fn owner_process() {
     match env::var(ROLE).as_deref() {
         Ok("wait") => hold_a_lab(),
         Ok("control-plane") => hold_a_control_plane(),
+        Ok("node") => hold_a_node(),
         Ok("plain-user") => {
             elevate().unwrap();
             plain_user::use_a_lab();
@@ -80,6 +81,15 @@ fn hold_a_control_plane() {
     let mut lab = Lab::start().unwrap();
     let _control = lab.start_control_plane().unwrap();
     let mark = format!("86401.{}", std::process::id());
+    let traces = Traces::of(&lab, lab.node(), &mark);
+    tell_and_wait(&traces);
+}
+
+/// The same with a node, which has begun to start a pod.
+fn hold_a_node() {
+    let mut lab = Lab::start().unwrap();
+    let _node = node::with_a_pod(&mut lab);
+    let mark = format!("86402.{}", std::process::id());
     let traces = Traces::of(&lab, lab.node(), &mark);
     tell_and_wait(&traces);
 }

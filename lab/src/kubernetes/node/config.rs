@@ -76,17 +76,16 @@ pub(super) fn network() -> Value {
     })
 }
 
-/// The kubelet's. `cgroup` is the control group of all its containers; no quota is enforced on the machine, and no
-/// pod is put out because its disk is full.
-pub(super) fn kubelet(cgroup: &str, authorities: &Path) -> Value {
+/// The kubelet's, with every control group below `group`. It reserves nothing for the machine, and no pod is put out
+/// because the machine's disk is full.
+pub(super) fn kubelet(group: &str, authorities: &Path) -> Value {
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "authentication": { "anonymous": { "enabled": false }, "x509": { "clientCAFile": authorities } },
         "containerRuntimeEndpoint": format!("unix://{CONTAINERD}"),
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": cgroup,
-        "cgroupsPerQOS": false,
+        "cgroupRoot": format!("/{group}"),
         "enforceNodeAllocatable": [],
         "failCgroupV1": false,
         "failSwapOn": false,

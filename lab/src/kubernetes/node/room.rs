@@ -2,9 +2,10 @@
 //!
 //! `/run`, `/var/lib` and `/var/log`, where these programs keep their state under fixed names, are directories of the
 //! lab in there, and `/proc` shows the lab's processes only. Every mount goes with the last process inside, so no
-//! unmounting is needed, however the owner ends.
+//! unmounting is needed, however the owner ends. Control groups do not go by themselves: all are below one that is
+//! called as the lab's directory, which the [`holder`](crate::holder) removes.
 
-use std::{fs, path::Path, time::Duration};
+use std::{ffi::OsStr, fs, path::Path, time::Duration};
 
 use crate::{Cmd, LabError, LabResult, Place, Process};
 
@@ -12,12 +13,27 @@ use crate::{Cmd, LabError, LabResult, Place, Process};
 const START: Duration = Duration::from_secs(20);
 /// The directories that are the lab's own inside.
 const OWN: [&str; 3] = ["run", "var/lib", "var/log"];
-/// Holds the namespace: mounts each directory `$1/NAME` over `/NAME`, says so and stays.
+/// Holds the namespace: makes the control group `$2` in every hierarchy, mounts each further directory `$1/NAME` over
+/// `/NAME`, says so and stays. A group of the first version's cpuset has no processors unless it is given some.
 const SCRIPT: &str = r#"set -e
-root="$1"; shift
+root="$1"; group="$2"; shift 2
+tops=/sys/fs/cgroup
+[ -e /sys/fs/cgroup/cgroup.procs ] || tops=$(echo /sys/fs/cgroup/*)
+for top in $tops; do
+  [ -d "$top" ] && [ ! -L "$top" ] || continue
+  mkdir "$top/$group"
+  for file in cpuset.cpus cpuset.mems; do
+    [ ! -e "$top/$file" ] || cat "$top/$file" > "$top/$group/$file"
+  done
+done
 for name in "$@"; do mount --bind "$root/$name" "/$name"; done
 echo made
 exec sleep infinity"#;
+
+/// The control group below which those of containers belong, without a slash.
+pub(super) fn group(place: &Place) -> &OsStr {
+    place.dir().file_name().unwrap_or_default()
+}
 
 /// A running mount namespace.
 #[derive(Debug)]
@@ -27,7 +43,8 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Makes it for programs that run at `place`, with the content of its directories below `dir`, which exists.
+    /// Makes it for programs that run at `place`, with the content of its directories below `dir`, which exists; and
+    /// the control group [`group`].
     pub(super) fn build(place: &Place, dir: &Path) -> LabResult<Self> {
         for name in OWN {
             let path = dir.join(name);
@@ -38,6 +55,7 @@ impl Room {
             .command("unshare")
             .args(["--mount", "--mount-proc", "--", "sh", "-c", SCRIPT, "room"])
             .arg(dir)
+            .arg(group(place))
             .args(OWN)
             .spawn()?;
         keeper.wait_for_line(|line| line == "made", START)?;
@@ -48,7 +66,7 @@ impl Room {
     }
 
     /// A program to be run inside.
-    pub(super) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Cmd {
+    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Cmd {
         self.enter(self.place.command(program))
     }
 
