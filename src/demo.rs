@@ -1,28 +1,30 @@
 //! `podwall demo`: the tutorial's scenario, played with real pods, nginx, sidecar and requests.
 //!
-//! `script` says what is played, `stage` where it can be, `lab` builds such a stage, `play` plays one step, `show`
-//! prints it.
+//! `script` says what is played, `stage` where it can be, `lab` and `kubernetes` build such a stage, `play` plays one
+//! step, `show` prints it.
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::ValueEnum;
-use podwall_lab::LabError;
+use podwall_lab::{LabError, LabResult};
 
 use crate::failure::{Failure, Outcome, told};
 use stage::Stage;
 
+mod kubernetes;
 mod lab;
 mod play;
 mod script;
 mod show;
 mod stage;
 
-/// Play the tutorial's scenario with real pods, nginx and a rogue, without a cluster.
+/// Play the tutorial's scenario with real pods, nginx and a rogue, without a cluster or on a real Kubernetes node.
 ///
 /// Pods are network namespaces of their own; nothing of the machine's network is touched. Works as
 /// root, and without root where user namespaces are allowed. Needs ip, iptables, nginx, curl,
-/// unshare and setpriv.
+/// unshare and setpriv. With --kubernetes a whole node of Kubernetes runs in a network namespace for it,
+/// which needs root, containerd, runc and CNI's plug-ins, and Go for the first build of Kubernetes (8 minutes).
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 every row is as expected, 1 some row is not, 3 a tool or privilege is missing."
@@ -34,6 +36,9 @@ pub struct Args {
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
+    /// Play it on a real Kubernetes: API server, kubelet, containerd; everything is made by manifests and the API
+    #[arg(long)]
+    kubernetes: bool,
     /// Leave the pods running after the last step, say how to enter them, and wait for Ctrl-C
     #[arg(long)]
     keep: bool,
@@ -61,11 +66,11 @@ pub fn run(args: &Args) -> Outcome {
     podwall_lab::elevate().map_err(missing)?;
     let Mode::Redirect = args.mode;
     let began = Instant::now();
-    let mut stage = lab::LabStage::build().map_err(missing)?;
+    let mut stage = build(args.kubernetes).map_err(missing)?;
     let mut played = Vec::new();
     let mut out = std::io::stdout().lock();
     for step in &script::STEPS {
-        let rows = play::step(&mut stage, step).map_err(missing)?;
+        let rows = play::step(&mut *stage, step).map_err(missing)?;
         if let Output::Table = args.output {
             told(show::step(&mut out, &rows))?;
         }
@@ -85,9 +90,21 @@ pub fn run(args: &Args) -> Outcome {
         Output::Json => show::json(&mut out, &report),
     })?;
     if args.keep {
-        keep(&stage)?;
+        keep(&*stage)?;
     }
     Ok(ExitCode::from(u8::from(!ok)))
+}
+
+/// The stage that was asked for, ready.
+fn build(on_kubernetes: bool) -> LabResult<Box<dyn Stage>> {
+    Ok(if on_kubernetes {
+        eprintln!(
+            "starting a Kubernetes node and the scenario's pods on it; this takes half a minute"
+        );
+        Box::new(kubernetes::KubernetesStage::build()?)
+    } else {
+        Box::new(lab::LabStage::build()?)
+    })
 }
 
 /// Says how to try by hand, and waits until somebody ends it.

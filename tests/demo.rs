@@ -4,10 +4,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use demo::report;
+use podwall_lab::{KubernetesNode, skipped};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -36,18 +37,36 @@ fn scratch(name: &str) -> PathBuf {
 #[test]
 fn the_demo_plays_as_expected_and_says_so_in_json() {
     let dir = scratch("json");
+    let report = report_of(&["demo", "-o", "json"], &dir);
+    assert_eq!(report["platform"], "lab");
+    report::check(&report);
+}
+
+/// The same scenario on a real Kubernetes: the same rows, and nothing is left behind.
+#[test]
+fn the_demo_plays_as_expected_on_kubernetes() {
+    if skipped("the demo on Kubernetes", KubernetesNode::obstacle()) {
+        return;
+    }
+    let dir = scratch("kubernetes");
+    let report = report_of(&["demo", "--kubernetes", "-o", "json"], &dir);
+    assert_eq!(report["platform"], "kubernetes");
+    report::check(&report);
+}
+
+/// Plays it with its files in `dir`, which must be empty afterwards.
+fn report_of(words: &[&str], dir: &Path) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_podwall"))
-        .args(["demo", "-o", "json"])
-        .env("TMPDIR", &dir)
+        .args(words)
+        .env("TMPDIR", dir)
         .output()
         .unwrap();
-    fs::remove_dir(&dir).expect("nothing is left behind");
+    fs::remove_dir(dir).expect("nothing is left behind");
     let errors = String::from_utf8_lossy(&output.stderr);
     let report: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {errors}"));
     assert!(output.status.success(), "{report:#}\n{errors}");
-    assert_eq!(report["platform"], "lab");
-    report::check(&report);
+    report
 }
 
 /// What it prints is tried as a person would, by a shell of the same user; then Ctrl-C ends it all.

@@ -12,7 +12,7 @@ use podwall_policy::object::Object;
 use serde_json::Value;
 
 use super::script::{CLIENTS, CLUSTER, PORTS, SUBJECT, Step};
-use super::stage::{Answer, Name, PAGE, REQUEST, Stage};
+use super::stage::{Answer, Name, PAGE, REQUEST, Stage, program};
 
 /// Bound on the time from a written manifest to its being taken in.
 const TAKEN_IN: Duration = Duration::from_secs(10);
@@ -42,11 +42,7 @@ impl LabStage {
         lab.batch(populate)?;
         let app2 = pod_of(&lab, SUBJECT)?;
         let nginx = Nginx::start(app2.place(), &PORTS, PAGE)?;
-        let program = std::env::current_exe().map_err(|source| LabError::Io {
-            what: "find the podwall program".to_owned(),
-            source,
-        })?;
-        let sidecar = Sidecar::start(&lab, &app2, &program, &[])?;
+        let sidecar = Sidecar::start(&lab, &app2, &program()?, &[])?;
         Ok(Self {
             lab,
             sidecar,

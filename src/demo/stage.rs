@@ -3,9 +3,10 @@
 //! The stages themselves are `lab` and `kubernetes`. Deliberately absent: what is expected of anybody.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use podwall_lab::{CurlResult, LabResult, Process};
+use podwall_lab::{CurlResult, LabError, LabResult, Process};
 use serde_json::Value;
 
 use super::script::Step;
@@ -21,7 +22,7 @@ pub const PAGE: &str = "This is the page of app2.";
 
 /// The scenario's pods, nginx in app2, podwall beside it. Dropping it ends all of it.
 pub trait Stage {
-    /// How it is called in `-o json`.
+    /// How it is called in `-o json`: `lab` or `kubernetes`.
     fn platform(&self) -> &'static str;
 
     /// Replaces the policies by those of `step`, gives the namespace its label, and returns when the sidecar has
@@ -37,7 +38,7 @@ pub trait Stage {
     /// Where it could not be sent; whatever came of it is an answer.
     fn ask(&self, client: Name<'_>, port: u16) -> LabResult<Answer>;
 
-    /// curl in the client's pod, which loads a page from port 80 of app2 so slowly that it takes hours.
+    /// curl in the client's pod, which loads a page from port 80 of app2 so slowly that it takes many minutes.
     ///
     /// # Errors
     /// Where it could not be started.
@@ -76,4 +77,15 @@ pub struct Answer {
     pub curl: CurlResult,
     /// What the client waited, in milliseconds.
     pub milliseconds: f64,
+}
+
+/// This program, to be started beside app2.
+///
+/// # Errors
+/// Where the system does not say where it is.
+pub fn program() -> LabResult<PathBuf> {
+    std::env::current_exe().map_err(|source| LabError::Io {
+        what: "find the podwall program".to_owned(),
+        source,
+    })
 }
