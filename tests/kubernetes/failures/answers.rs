@@ -103,16 +103,21 @@ fn p25_a_list_that_breaks_off_counts_for_nothing() {
     let mut stage = Stage::behind_faults();
     let mut ordeal = Ordeal::begin(&stage);
     let before = stage.faults().spoiled();
-    let broken = Rule::new(Fault::CutAfter(700)).of(Resource::Pods);
-    stage
-        .faults()
-        .spoil(broken.clone().call(Call::StreamingList));
-    stage.faults().spoil(broken.call(Call::List));
+    // Two of the four pods, and the middle of the only page.
+    for (call, fault) in [
+        (Call::StreamingList, Fault::CutAfterLines(2)),
+        (Call::List, Fault::CutAfter(700)),
+    ] {
+        let broken = Rule::new(fault).of(Resource::Pods);
+        stage.faults().spoil(broken.call(call));
+    }
     let gone = Rule::new(Fault::ErrorEvent(410)).of(Resource::Pods);
     stage.faults().spoil(gone.call(Call::Watch));
     stage.faults().cut();
-    let met = || stage.faults().spoiled() >= before + 3;
+    // The watch that is told to be gone, the streaming lists that break off, and pages.
+    let met = || stage.faults().asked(Resource::Pods, Call::List) > 0;
     assert!(wait_until(SOON, met), "{}", stage.output());
+    assert!(stage.faults().spoiled() >= before + 4);
     ordeal.holds(&stage);
     assert_eq!(stage.metric("known_pods"), 4.0);
     stage.faults().relent();

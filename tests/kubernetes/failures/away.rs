@@ -2,13 +2,13 @@
 
 use std::thread;
 
-use podwall_lab::wait_until;
+use podwall_lab::{Sidecar, wait_until};
 
 use crate::faults::{Fault, Rule};
 use crate::kubernetes::ordeal::Ordeal;
 use crate::kubernetes::siege::Siege;
 use crate::kubernetes::stage::{LONG, Stage};
-use crate::support::{CART_ONLY, SOON, Seen};
+use crate::support::{CART_ONLY, SOON, Seen, podwall};
 use crate::talk::both;
 
 /// An age in seconds that a source does not get while it is away for a moment only.
@@ -25,6 +25,7 @@ fn is_told(stage: &Stage) -> f64 {
         "{text}"
     );
     stage.says("connection refused");
+    stage.says("s old, stays in force");
     let age = stage.metric("source_age_seconds");
     assert!(wait_until(SOON, || stage.metric("source_age_seconds") > age));
     stage.metric("source_age_seconds")
@@ -84,16 +85,32 @@ fn p25_what_changed_while_the_api_server_was_away_is_found_out() {
     ordeal.ends_well(&mut stage);
 }
 
-/// Nobody but the node enters before the API server has told everything, and readiness says what is missing.
 #[test]
 fn s85_p06_started_while_the_api_server_is_away_it_is_closed() {
     let mut stage = Stage::bare(CART_ONLY);
     stage.control.stop().unwrap();
+    is_closed_until_it_answers(&mut stage);
+}
+
+/// What the one before knew is gone with it: nothing is kept on disk that could be old.
+#[test]
+fn s85_restarted_while_the_api_server_is_away_it_is_closed() {
+    let mut stage = Stage::direct();
+    Ordeal::begin(&stage);
+    stage.control.stop().unwrap();
+    is_closed_until_it_answers(&mut stage);
+}
+
+/// Nobody but the node enters before the API server has told everything, and readiness says what is missing.
+fn is_closed_until_it_answers(stage: &mut Stage) {
+    // Closed from the init step on, whichever was before.
+    Sidecar::install(&stage.scene.lab, &stage.scene.web, &podwall(), &[]).unwrap();
     let siege = Siege::lay(&stage.scene.rogue, both(&stage.scene.web, 80).to_vec());
     stage.launch();
     let scene = &stage.scene;
     thread::scope(|scope| {
         for client in [&scene.cart, &scene.stranger] {
+            let stage: &Stage = stage;
             scope.spawn(|| stage.fares(client, Seen::Reset, "not_synced"));
         }
     });
@@ -107,10 +124,12 @@ fn s85_p06_started_while_the_api_server_is_away_it_is_closed() {
         text.contains("not_synced") && text.contains("source problem")
     };
     assert!(wait_until(SOON, told), "{}", stage.output());
+    stage.says("no whole state was told yet, so strangers are refused");
     assert_eq!(stage.metric("synced"), 0.0);
+    siege.tries_again();
     stage.control.start().unwrap();
     stage.is_ready(LONG);
     stage.fares(&stage.scene.cart, Seen::Page, "rule");
     siege.lift();
-    Ordeal::begin(&stage).ends_well(&mut stage);
+    Ordeal::begin(stage).ends_well(stage);
 }

@@ -27,6 +27,28 @@ fn is_noticed(stage: &Stage, ordeal: &mut Ordeal) {
     ordeal.holds(stage);
 }
 
+/// Who reads the log of an hour ago sees how old the state was that decisions were taken by.
+#[test]
+fn s84_an_outage_of_minutes_is_said_again_with_the_age_of_what_is_in_force() {
+    let mut stage = Stage::direct();
+    let mut ordeal = Ordeal::begin(&stage);
+    stage.control.stop().unwrap();
+    let talk = |stage: &Stage| stage.scene.sidecar().process().stderr_so_far();
+    let again = || talk(&stage).contains("the source has been in trouble for");
+    assert!(wait_until(LONG, again), "{}", stage.output());
+    let talk = talk(&stage);
+    let line = talk.lines().find(|line| line.contains("in trouble for"));
+    let line = line.unwrap();
+    assert!(
+        line.contains("connection refused") && line.contains("s old, stays in force"),
+        "{line}"
+    );
+    assert!(stage.metric("source_age_seconds") >= 60.0);
+    ordeal.holds(&stage);
+    stage.control.start().unwrap();
+    ordeal.ends_well(&mut stage);
+}
+
 /// It accepts, and never answers.
 fn paused() {
     let mut stage = Stage::direct();

@@ -153,6 +153,12 @@ fn s05_a_policy_of_another_namespace_does_not_isolate() {
 #[test]
 fn s08_a_policy_that_is_being_deleted_still_isolates() {
     let mut stage = Stage::direct();
+    let later = CART_ONLY
+        .replace("cart-only", "later")
+        .replace("app: cart", "app: later");
+    stage
+        .scene
+        .change(|lab| lab.policy("shop", "later", &later));
     let path = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/cart-only";
     let held = json!({ "metadata": { "finalizers": ["example.com/held"] } });
     stage.admin().merge(path, held).unwrap();
@@ -167,9 +173,15 @@ fn s08_a_policy_that_is_being_deleted_still_isolates() {
     stage
         .scene
         .change(|lab| lab.namespace("other", &[("team", "later")]));
-    let touched = json!({ "metadata": { "annotations": { "later": "yes" } } });
-    stage.admin().merge(path, touched).unwrap();
+    let before = stage.scene.generation();
+    let beside = path.replace("cart-only", "later");
+    let other_port = json!({ "spec": { "ingress": [{ "ports": [{ "port": 1 }] }] } });
+    stage.admin().merge(&beside, other_port).unwrap();
+    let taken_in = stage.scene.sidecar().wait_beyond(before, SOON);
+    taken_in.expect("the change taken in");
     stage.fares(&stage.scene.cart, Seen::Page, "rule");
+    stage.admin().delete(&beside).unwrap();
+    assert!(wait_until(SOON, || stage.metric("policies") == 1.0));
     stage.fares(&stage.scene.rogue, Seen::Reset, "no_rule_admits");
     let freed = json!({ "metadata": { "finalizers": null } });
     stage.admin().merge(path, freed).unwrap();

@@ -171,3 +171,68 @@ fn p26_a_malformed_policy_isolates_and_its_broken_parts_admit_nobody() {
         stage.scene.lab.remove_policy("shop", "cart-only").unwrap();
     }
 }
+
+/// Nobody can say of which pod the event was; what was known of that one must not stay all the same.
+#[test]
+fn p26_an_event_of_a_pod_without_a_readable_name_leaves_nothing_of_it_in_force() {
+    let mut stage = Stage::behind_faults();
+    let cart = stage.scene.cart.clone();
+    let touch = |stage: &mut Stage, value: &str| {
+        let labels = [("app", "cart"), ("touched", value)];
+        stage.scene.lab.relabel("shop", "cart", &labels).unwrap();
+    };
+    let breaks: [(fn(&mut Value), &str); 2] = [
+        (|metadata| metadata["name"] = 7.into(), "names no Pod"),
+        (
+            |metadata| metadata["namespace"] = Value::Null,
+            "names no namespace",
+        ),
+    ];
+    for (broken, words) in breaks {
+        stage.fares(&cart, Seen::Page, "rule");
+        let mut pair = Pair::open(&cart, both(&stage.scene.web, APP)[0], &stage.app);
+        stage.faults().edit(Resource::Pods, move |pod| {
+            if is(pod, "cart") {
+                broken(&mut pod["metadata"]);
+            }
+        });
+        touch(&mut stage, "broken");
+        let line = stage.fares(&cart, Seen::Reset, "peer_unknown");
+        assert_eq!(ending(&mut pair.client), Ending::Reset, "{line}");
+        is_told(&stage, words);
+        stage.fares(&stage.scene.rogue, Seen::Reset, "no_rule_admits");
+        stage.faults().relent();
+        touch(&mut stage, "mended");
+    }
+    stage.fares(&cart, Seen::Page, "rule");
+}
+
+/// Its old rules do not stay beside the one that stands in for it.
+#[test]
+fn p26_an_event_of_a_policy_without_a_readable_name_leaves_nothing_of_it_in_force() {
+    let mut stage = Stage::behind_faults();
+    let cart = stage.scene.cart.clone();
+    stage.fares(&cart, Seen::Page, "rule");
+    stage.faults().edit(Resource::Policies, |policy| {
+        policy["metadata"]["name"] = 7.into();
+        policy["spec"]["ingress"] = "everyone".into();
+    });
+    let touched = CART_ONLY.replace("policyTypes: [Ingress]", "policyTypes: [Ingress, Egress]");
+    stage
+        .scene
+        .lab
+        .policy("shop", "cart-only", &touched)
+        .unwrap();
+    stage.fares(&cart, Seen::Reset, "no_rule_admits");
+    stage.fares(&stage.scene.rogue, Seen::Reset, "no_rule_admits");
+    is_told(&stage, "NetworkPolicy without a name");
+    stage.faults().relent();
+    stage
+        .scene
+        .lab
+        .policy("shop", "cart-only", CART_ONLY)
+        .unwrap();
+    // What stood in for it goes, too.
+    stage.fares(&cart, Seen::Page, "rule");
+    assert!(wait_until(SOON, || stage.metric("findings") == 0.0));
+}

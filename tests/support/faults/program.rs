@@ -65,6 +65,8 @@ pub enum Fault {
     ErrorEvent(u16),
     /// The connection is broken off after so many bytes of the body.
     CutAfter(usize),
+    /// The same after so many lines: events of a watch, or whole lists.
+    CutAfterLines(usize),
     /// So many bytes of the body per tick, until the server relents.
     Trickle(usize),
 }

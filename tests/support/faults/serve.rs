@@ -35,6 +35,7 @@ pub struct Server {
 enum Flow {
     Free,
     CutAfter(usize),
+    CutAfterLines(usize),
     Trickle(usize),
 }
 
@@ -51,6 +52,7 @@ impl Server {
             Some(Fault::Answer(code, headers)) => return refuse(&mut client, code, headers),
             Some(Fault::ErrorEvent(code)) => return expire(&mut client, code),
             Some(Fault::CutAfter(bytes)) => Flow::CutAfter(bytes),
+            Some(Fault::CutAfterLines(lines)) => Flow::CutAfterLines(lines),
             Some(Fault::Trickle(bytes)) => Flow::Trickle(bytes),
             Some(Fault::Hang) | None => Flow::Free,
         };
@@ -172,6 +174,11 @@ impl Server {
             }
             Flow::CutAfter(left) => {
                 *left -= line.len();
+                chunk(client, line)
+            }
+            Flow::CutAfterLines(0) => broken_off(),
+            Flow::CutAfterLines(left) => {
+                *left -= 1;
                 chunk(client, line)
             }
             Flow::Trickle(bytes) => {
