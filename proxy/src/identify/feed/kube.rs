@@ -19,8 +19,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use podwall_policy::diagnostic::Diagnostic;
-use podwall_policy::object::Object;
 use tokio::runtime::Runtime;
 use tokio::sync::watch::{Receiver, Sender};
 
@@ -29,6 +27,7 @@ use crate::access::Access;
 use connect::Connector;
 use door::Door;
 pub use fault::KubeError;
+pub use listing::Listing;
 
 mod answer;
 mod chance;
@@ -110,8 +109,8 @@ pub fn watch(
 ///
 /// # Errors
 /// Where what `access` names is not there or cannot be read, the API server does not answer or
-/// refuses, or the system gives no thread.
-pub fn read(access: &Access) -> Result<(Vec<Object>, Vec<Diagnostic>), KubeError> {
+/// refuses any of the three kinds, or the system gives no thread.
+pub fn read(access: &Access) -> Result<Listing, KubeError> {
     let door = Door::new(Connector::new(access.clone())?);
     let runtime = runtime()?;
     // On a thread of its own: the caller's may be another runtime's, which must not block in here.

@@ -6,17 +6,13 @@
 //!
 //! May enter: what the two sources tell. Deliberately absent: what the objects mean.
 //!
-//! Start at [`watch`], and at [`on_top`] for what is asked once.
+//! What is asked once is read by [`read_paths_over`](super::files::read_paths_over). Start at [`watch`].
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use podwall_policy::object::Object;
-
 use super::Change;
 use super::files::{self, FeedError, FilesHandle};
-use super::key::Key;
 use super::kube::{self, KubeError, KubeHandle, Relister};
 use crate::access::Access;
 use layers::{Layers, Step};
@@ -102,16 +98,6 @@ pub fn watch(
         _kube: kube,
         _files: files,
     })
-}
-
-/// The objects of `files` and those of `cluster` that none of them hides.
-#[must_use]
-pub fn on_top(files: Vec<Object>, cluster: Vec<Object>) -> Vec<Object> {
-    let hidden: HashSet<Key> = files.iter().map(Key::of).collect();
-    let rest = cluster
-        .into_iter()
-        .filter(|object| !hidden.contains(&Key::of(object)));
-    files.into_iter().chain(rest).collect()
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub enum KubeError {
     #[error("cannot list {what} of {server}: {cause}; {mend}")]
     Request {
         /// Which objects.
-        what: &'static str,
+        what: String,
         /// The server's address.
         server: String,
         /// What happened.
@@ -69,9 +69,9 @@ impl KubeError {
         )
     }
 
-    pub(super) fn request(what: &'static str, server: &str, trouble: Trouble) -> Self {
+    pub(super) fn request(what: &str, server: &str, trouble: Trouble) -> Self {
         Self::Request {
-            what,
+            what: what.to_owned(),
             server: server.to_owned(),
             cause: trouble.cause,
             mend: trouble.mend,

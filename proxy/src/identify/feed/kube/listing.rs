@@ -28,14 +28,28 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// between two pages, is asked for again.
 const ATTEMPTS: u32 = 4;
 
-/// All objects of the three kinds, and what is odd in them.
-pub(super) async fn read(door: Door) -> Result<(Vec<Object>, Vec<Diagnostic>), KubeError> {
+/// A cluster at one moment.
+#[derive(Debug)]
+pub struct Listing {
+    /// The API server's address.
+    pub server: String,
+    /// All objects of the three kinds.
+    pub objects: Vec<Object>,
+    /// What is odd in them.
+    pub findings: Vec<Diagnostic>,
+}
+
+/// All objects of the three kinds. Nothing is left out: a kind that may not be read is an error.
+pub(super) async fn read(door: Door) -> Result<Listing, KubeError> {
     let server = door.server();
     let client = Client::new(door, "default");
     let mut read = Read {
-        server,
-        objects: Vec::new(),
-        findings: Vec::new(),
+        listing: Listing {
+            server,
+            objects: Vec::new(),
+            findings: Vec::new(),
+        },
+        refused: Vec::new(),
     };
     let all = async {
         read.kind::<Namespace>(&client, Kind::Namespace).await?;
@@ -49,16 +63,19 @@ pub(super) async fn read(door: Door) -> Result<(Vec<Object>, Vec<Diagnostic>), K
                 cause: NoAnswer(LIMIT).to_string(),
                 mend: "is the API server overloaded, or the way to it slow?".to_owned(),
             };
-            return Err(KubeError::request("all objects", &read.server, trouble));
+            return Err(read.failed("all objects", trouble));
         }
     }
-    Ok((read.objects, read.findings))
+    match together(&read.refused) {
+        None => Ok(read.listing),
+        Some((what, trouble)) => Err(read.failed(&what, trouble)),
+    }
 }
 
 struct Read {
-    server: String,
-    objects: Vec<Object>,
-    findings: Vec<Diagnostic>,
+    listing: Listing,
+    /// The kinds that may not be read, and why.
+    refused: Vec<(Kind, Trouble)>,
 }
 
 impl Read {
@@ -77,23 +94,32 @@ impl Read {
                 Err(error) if attempt < ATTEMPTS && may_pass(&error) => attempt += 1,
                 Err(error) => {
                     let trouble = Trouble::of_client(&error).unwrap_or_else(Trouble::list_too_old);
-                    return Err(KubeError::request(plural(kind), &self.server, trouble));
+                    if !is_forbidden(&error) {
+                        return Err(self.failed(plural(kind), trouble));
+                    }
+                    // The others are asked for too, so that one run tells all that is missing.
+                    self.refused.push((kind, trouble));
+                    return Ok(());
                 }
             }
         }
     }
 
+    fn failed(&self, what: &str, trouble: Trouble) -> KubeError {
+        KubeError::request(what, &self.listing.server, trouble.asked_once())
+    }
+
     fn take(&mut self, told: Told) {
         match told {
             Told::Object { object, findings } => {
-                self.objects.push(object);
-                self.findings.extend(findings);
+                self.listing.objects.push(object);
+                self.listing.findings.extend(findings);
             }
             Told::StandIn { policy, finding } => {
-                self.objects.push(policy);
-                self.findings.push(finding);
+                self.listing.objects.push(policy);
+                self.listing.findings.push(finding);
             }
-            Told::Nameless(finding) => self.findings.push(finding),
+            Told::Nameless(finding) => self.listing.findings.push(finding),
         }
     }
 }
@@ -112,6 +138,23 @@ where
             None => return Ok(all),
         }
     }
+}
+
+/// All refusals as one.
+fn together(refused: &[(Kind, Trouble)]) -> Option<(String, Trouble)> {
+    let (_, first) = refused.first()?;
+    let join = |texts: Vec<&str>, between: &str| texts.join(between);
+    let kinds = refused.iter().map(|(kind, _)| plural(*kind)).collect();
+    let causes = refused.iter().map(|(_, one)| one.cause.as_str()).collect();
+    let trouble = Trouble {
+        cause: join(causes, "; "),
+        mend: first.mend.clone(),
+    };
+    Some((join(kinds, ", "), trouble))
+}
+
+fn is_forbidden(error: &::kube::Error) -> bool {
+    matches!(error, ::kube::Error::Api(status) if status.code == 403)
 }
 
 /// Whether asking again may help soon. Not so for a server that is away: a person waits.

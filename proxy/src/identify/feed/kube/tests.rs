@@ -252,9 +252,10 @@ fn a_cluster_is_read_once_page_by_page() {
             (false, _) => list("", ""),
         }
     });
-    let (objects, findings) = read(&cluster.access()).unwrap();
-    assert_eq!(objects.len(), 2);
-    assert_eq!(findings, []);
+    let listing = read(&cluster.access()).unwrap();
+    assert_eq!(listing.objects.len(), 2);
+    assert_eq!(listing.findings, []);
+    assert_eq!(listing.server, format!("http://127.0.0.1:{}", cluster.port));
 }
 
 #[test]

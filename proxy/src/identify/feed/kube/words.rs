@@ -29,7 +29,9 @@ const NO_STATUS: &str = "Failed to parse error data";
 
 const ADDRESS: &str = "is this address a Kubernetes API server's?";
 const ASKED_AGAIN: &str = "it is asked again until it answers";
-const UNREACHABLE: &str = "is the API server running, and does the way to it let this pod through?";
+const READ_AGAIN: &str =
+    "the token may have expired or belong to another cluster; it is read again before each attempt";
+const UNREACHABLE: &str = "is the API server running, and can it be reached from here?";
 
 impl Trouble {
     fn new(cause: impl Into<String>, mend: impl Into<String>) -> Self {
@@ -42,6 +44,18 @@ impl Trouble {
     /// The server is silent. For how long is not said: the words stay the same while it lasts.
     pub(super) fn no_answer() -> Self {
         Self::new("no answer", UNREACHABLE)
+    }
+
+    /// For one who asks once: what a watch does by itself is theirs to do.
+    pub(super) fn asked_once(self) -> Self {
+        match &*self.mend {
+            ASKED_AGAIN => Self::new(self.cause, "ask again later"),
+            READ_AGAIN => Self::new(
+                self.cause,
+                "has the token or certificate expired, or does it belong to another cluster?",
+            ),
+            _ => self,
+        }
     }
 
     /// A list ends before its last page, as often as it is asked for.
@@ -99,7 +113,7 @@ impl Trouble {
             410 => None,
             401 => Some(Self::new(
                 format!("401 {said}, the credentials are not accepted"),
-                "the token may have expired or belong to another cluster; it is read again before each attempt",
+                READ_AGAIN,
             )),
             403 => Some(forbidden(&status.message)),
             429 => Some(Self::new(format!("429 {said}"), ASKED_AGAIN)),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use podwall_policy::cluster::Cluster;
 use podwall_policy::document;
-use podwall_policy::object::ObjectName;
+use podwall_policy::object::{Object, ObjectName};
 
 use super::*;
 use crate::identify::feed::kube::tests::server::{self, END, Reply, STREAMING};
@@ -238,16 +238,6 @@ fn findings_are_those_of_both_but_for_namespaces_that_the_cluster_has() {
         case.cluster(Change::Findings(vec![odd("Pod ns/a: x")])),
         "2 findings"
     );
-}
-
-#[test]
-fn asked_once_the_files_hide_the_cluster_too() {
-    let all = on_top(
-        vec![pod("a", "file")],
-        vec![pod("a", "cluster"), pod("b", "cluster")],
-    );
-    let all: Vec<String> = all.iter().map(shown).collect();
-    assert_eq!(all, ["a=file", "b=cluster"]);
 }
 
 #[test]

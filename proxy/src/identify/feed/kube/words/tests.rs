@@ -84,6 +84,23 @@ fn each_status_has_its_words() {
     }
 }
 
+/// A watch asks again by itself; somebody who asks once has to.
+#[test]
+fn one_who_asks_once_is_not_promised_another_attempt() {
+    for (error, mend) in [
+        (status(500, "", "etcd is away"), "ask again later"),
+        (
+            status(401, "Unauthorized", "Unauthorized"),
+            "has the token or certificate expired, or does it belong to another cluster?",
+        ),
+        (status(404, "", "404 page not found"), ADDRESS),
+    ] {
+        let trouble = Trouble::of_client(&error).unwrap();
+        let once = trouble.clone().asked_once();
+        assert_eq!((once.cause, once.mend.as_str()), (trouble.cause, mend));
+    }
+}
+
 #[test]
 fn a_version_that_is_gone_is_no_trouble() {
     assert_eq!(Trouble::of_client(&status(410, "Expired", "too old")), None);
