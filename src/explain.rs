@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::failure::{Outcome, told};
-use crate::offline::{Manifests, Port};
+use crate::offline::Port;
+use crate::source::SourceFlags;
 
 mod answer;
 mod question;
@@ -23,10 +24,10 @@ use question::Asked;
 /// The verdict is the source's egress AND the destination's ingress, as the API says; podwall
 /// enforces ingress, at the destination.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 allow, 1 deny, 2 bad input.")]
+#[command(
+    after_help = "Exit codes: 0 allow, 1 deny, 2 bad input, 3 the cluster does not answer or refuses."
+)]
 pub struct Args {
-    #[command(flatten)]
-    manifests: Manifests,
     /// The source: a pod, or an address; an address that a pod owns is that pod
     #[arg(long, value_name = "NS/POD|ADDRESS")]
     from: String,
@@ -45,6 +46,9 @@ pub struct Args {
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
+    // Last: what follows it would stand under its heading.
+    #[command(flatten)]
+    source: SourceFlags,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -58,11 +62,11 @@ enum Output {
 /// Runs the command.
 ///
 /// # Errors
-/// Bad input of any kind.
+/// Bad input of any kind, or a cluster that does not tell.
 pub fn run(args: &Args) -> Outcome {
-    let cluster = args.manifests.cluster()?;
+    let state = args.source.read()?;
     let asked = Asked::of(
-        &cluster,
+        &state,
         &args.from,
         &args.to,
         args.port,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Failure {
     /// Usage or input is wrong: exit 2.
     Input(String),
-    /// Something the machine lacks, a privilege, a tool, a port: exit 3.
+    /// Something the machine lacks, a privilege, a tool, a port, a server that answers: exit 3.
     Environment(String),
 }
 

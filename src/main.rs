@@ -1,7 +1,7 @@
 //! `podwall`: the command line. One file per subcommand; this one only chooses and maps exits.
 //!
 //! stdout is data, stderr is talk. Exit codes: 0 done or allowed, 1 a finding or denied, 2 usage or
-//! bad input, 3 the environment (a privilege, a tool, a port).
+//! bad input, 3 the environment (a privilege, a tool, a port, a server).
 
 use std::process::ExitCode;
 
@@ -28,7 +28,7 @@ struct Cli {
 }
 
 const EXITS: &str = "Exit codes: 0 done or allowed, 1 a finding or denied, 2 usage or bad input, \
-3 the environment (a privilege, a tool, a port).\nSet RUST_LOG (error, warn, info, debug) for more or less talk on stderr.";
+3 the environment (a privilege, a tool, a port, a server).\nSet RUST_LOG (error, warn, info, debug) for more or less talk on stderr.";
 
 // Each subcommand's help is the documentation of its Args.
 #[derive(Debug, Subcommand)]
@@ -42,9 +42,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter())
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(wants_colour())
@@ -58,6 +57,17 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
     };
     done.unwrap_or_else(|failure| failure.report())
+}
+
+/// `RUST_LOG`, else `info`. The API client tells every attempt that fails; podwall says what it comes to, when
+/// it begins and once per minute. Whoever wants the former names `kube_runtime` in `RUST_LOG`.
+fn filter() -> EnvFilter {
+    const QUIET: &str = "kube_runtime=off";
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    EnvFilter::try_new(format!("{QUIET},{wanted}"))
+        .ok()
+        .filter(|_| !wanted.is_empty())
+        .unwrap_or_else(|| EnvFilter::new(format!("{QUIET},info")))
 }
 
 /// Colour only on a terminal, and not where `NO_COLOR` is set to anything.

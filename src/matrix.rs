@@ -12,7 +12,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
 use crate::failure::{Outcome, told};
-use crate::offline::{Manifests, Port};
+use crate::offline::Port;
+use crate::source::SourceFlags;
 
 mod grid;
 use grid::Grid;
@@ -22,16 +23,19 @@ use grid::Grid;
 /// Every ordered pair of different pods that run, by their first address, sorted by source,
 /// destination and port. hostNetwork pods are left out and listed on stderr.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 done, 2 bad input.")]
+#[command(
+    after_help = "Exit codes: 0 done, 2 bad input, 3 the cluster does not answer or refuses."
+)]
 pub struct Args {
-    #[command(flatten)]
-    manifests: Manifests,
     /// A port of the destination pods, such as 80/TCP; repeatable
     #[arg(long = "port", value_name = "PORT/PROTOCOL", required = true)]
     ports: Vec<Port>,
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
+    // Last: what follows it would stand under its heading.
+    #[command(flatten)]
+    source: SourceFlags,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -58,9 +62,9 @@ struct Row<'a> {
 /// Runs the command.
 ///
 /// # Errors
-/// Bad input of any kind.
+/// Bad input of any kind, or a cluster that does not tell.
 pub fn run(args: &Args) -> Outcome {
-    let cluster = args.manifests.cluster()?;
+    let cluster = args.source.read()?.cluster;
     let pods = running(&cluster);
     let mut ports = args.ports.clone();
     ports.sort_unstable_by_key(|port| (port.to_string(), *port));

@@ -1,10 +1,9 @@
-//! Questions to the law without a cluster: manifests in, verdicts out.
+//! Questions to the law without a sidecar: one state in, verdicts out.
 //!
 //! `explain` and `matrix` stand on this room, and this room on the engine that the sidecar runs:
 //! `compile`, `matching`, `decide`, `misses`. Deliberately absent: a second opinion, and output.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use podwall_policy::cluster::Cluster;
@@ -14,35 +13,9 @@ use podwall_policy::diagnostic::Diagnostic;
 use podwall_policy::flow::{Direction, Protocol};
 use podwall_policy::object::{ObjectName, Pod};
 use podwall_policy::peer::Identity;
-use podwall_proxy::identify::feed::files::read_paths;
 
 use crate::failure::Failure;
-
-/// Where manifests come from, the same for every offline command.
-#[derive(Debug, clap::Args)]
-pub struct Manifests {
-    /// Manifests to read: a file, a directory (its .yaml, .yml and .json files) or - for stdin; repeatable.
-    /// What `kubectl get pods,ns,netpol -A -o yaml` prints is valid input
-    #[arg(
-        short = 'f',
-        long = "filename",
-        value_name = "FILE|DIR|-",
-        required = true
-    )]
-    pub paths: Vec<PathBuf>,
-}
-
-impl Manifests {
-    /// Reads everything and says on stderr what was odd.
-    ///
-    /// # Errors
-    /// Where a file cannot be read, is no YAML, or two objects contradict each other.
-    pub fn cluster(&self) -> Result<Cluster, Failure> {
-        let (cluster, diagnostics) = read_paths(&self.paths).map_err(Failure::input)?;
-        report(&diagnostics);
-        Ok(cluster)
-    }
-}
+use crate::source::State;
 
 /// Says findings on stderr.
 pub fn report(diagnostics: &[Diagnostic]) {
@@ -102,10 +75,11 @@ pub fn pod_name(text: &str) -> Result<ObjectName, String> {
 /// # Errors
 /// Where there is none, or it has ended and owns no address any more (S70).
 pub fn running_pod<'c>(
-    cluster: &'c Cluster,
+    state: &'c State,
     name: &ObjectName,
     flag: &str,
 ) -> Result<&'c Pod, Failure> {
+    let State { cluster, place } = state;
     if cluster.broken_pods().any(|one| one == name) {
         return Err(Failure::input(format_args!(
             "{flag} {name}: the pod cannot be read; mend what is reported of it above"
@@ -113,7 +87,8 @@ pub fn running_pod<'c>(
     }
     let Some(pod) = cluster.pod(name) else {
         return Err(Failure::input(format_args!(
-            "{flag} {name}: no such pod in the manifests; is its file among the -f, and the namespace right?"
+            "{flag} {name}: no such pod in {place}; {}",
+            place.hint()
         )));
     };
     if pod.is_finished() {

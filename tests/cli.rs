@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+#[path = "cli/help.rs"]
+mod help;
 #[path = "cli/node_ports.rs"]
 mod node_ports;
 #[path = "cli/unusual.rs"]
@@ -313,59 +315,6 @@ fn the_sidecar_reports_all_its_faults_at_once() {
         "{}",
         ran.err
     );
-}
-
-#[test]
-fn help_names_every_flag_and_variable() {
-    for (command, words) in [
-        (
-            "proxy",
-            &[
-                "--pod",
-                "POD_NAMESPACE",
-                "POD_NAME",
-                "HOST_IPS",
-                "--listen-port",
-                "PODWALL_LISTEN_PORT",
-                "--keep-established",
-                "UDP",
-            ][..],
-        ),
-        (
-            "redirect",
-            &[
-                "--print",
-                "--check",
-                "--remove",
-                "--no-gateway",
-                "--node-address",
-                "--node-port",
-                "PODWALL_NODE_PORTS",
-                "HOST_IPS",
-                "NET_ADMIN",
-            ][..],
-        ),
-        (
-            "explain",
-            &[
-                "--from",
-                "--to",
-                "--port",
-                "-o",
-                "kubectl get pods,ns,netpol -A -o yaml",
-            ][..],
-        ),
-        ("matrix", &["--port", "csv"][..]),
-    ] {
-        let ran = podwall(&[command, "--help"]);
-        assert_eq!(ran.code, 0);
-        for word in words {
-            assert!(
-                ran.out.contains(word),
-                "{command} --help does not name {word}"
-            );
-        }
-    }
 }
 
 #[test]

@@ -19,6 +19,12 @@ mod kubernetes {
     mod stage;
     mod through;
 
+    mod commands {
+        mod desk;
+        mod faults;
+        mod live;
+        mod rights;
+    }
     mod failures {
         mod answers;
         mod away;

@@ -152,7 +152,7 @@ impl Cluster {
                 severity: Severity::Warning,
                 place: format!("Namespace {name}"),
                 message: "pods or policies are in it, but the object is not given, so its labels are unknown".to_owned(),
-                help: "add the Namespace object to the manifests".to_owned(),
+                help: "add the Namespace object to the source".to_owned(),
             })
             .collect()
     }

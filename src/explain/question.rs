@@ -19,6 +19,7 @@ use podwall_proxy::world::Nodes;
 
 use crate::failure::Failure;
 use crate::offline::{self, ENFORCED, Port};
+use crate::source::State;
 
 /// A question and what both sides say.
 pub struct Asked {
@@ -53,24 +54,25 @@ pub struct Judged {
 }
 
 impl Asked {
-    /// Asks. `more_nodes` are addresses of the destination's node that its manifest lacks; the node is
+    /// Asks. `more_nodes` are addresses of the destination's node that its object lacks; the node is
     /// let in on the TCP ports `node_ports` only, or everywhere without any.
     ///
     /// # Errors
-    /// A name that is no pod of the manifests, or one to which the question does not apply.
+    /// A name that is no pod of the state, or one to which the question does not apply.
     pub fn of(
-        cluster: &Cluster,
+        state: &State,
         from: &str,
         to: &str,
         port: Port,
         more_nodes: &[IpAddr],
         node_ports: &[u16],
     ) -> Result<Self, Failure> {
-        let to = destination(cluster, to)?;
+        let cluster = &state.cluster;
+        let to = destination(state, to)?;
         let mut node_addresses = to.host_addresses.clone();
         node_addresses.extend(more_nodes.iter().map(IpAddr::to_canonical));
         let nodes = Nodes::new(&node_addresses, node_ports);
-        let from = source(cluster, from, to, port, &nodes)?;
+        let from = source(state, from, to, port, &nodes)?;
         let mut otherwise = None;
         let (ingress, egress) = match &from {
             Source::Outside(address) => (from_outside(cluster, *address, to, port, &nodes)?, None),
@@ -153,21 +155,21 @@ enum Source<'c> {
 }
 
 fn source<'c>(
-    cluster: &'c Cluster,
+    state: &'c State,
     text: &str,
     to: &Pod,
     port: Port,
     nodes: &Nodes,
 ) -> Result<Source<'c>, Failure> {
     if let Ok(address) = text.parse::<IpAddr>() {
-        return by_address(cluster, address.to_canonical(), port, nodes);
+        return by_address(&state.cluster, address.to_canonical(), port, nodes);
     }
     let name = offline::pod_name(text).map_err(|fault| {
         Failure::input(format_args!(
             "--from: {fault}, or an address such as 10.0.0.7"
         ))
     })?;
-    let pod = offline::running_pod(cluster, &name, "--from")?;
+    let pod = offline::running_pod(state, &name, "--from")?;
     // A hostNetwork pod speaks with its node's address and is no peer of its own (S67).
     let all = || pod.addresses.iter().chain(&pod.host_addresses);
     let mut reaching = all().filter(|address| check_family(**address, to).is_ok());
@@ -176,7 +178,8 @@ fn source<'c>(
         (true, Some(address)) => Ok(Source::Outside(*address)),
         (true, None) => Err(Failure::input(format_args!(
             "--from {name}: a hostNetwork pod is known by its node's address only, and it has none in \
-             the manifests; give that address"
+             {}; give that address",
+            state.place
         ))),
     }
 }
@@ -204,10 +207,10 @@ fn by_address<'c>(
     }
 }
 
-fn destination<'c>(cluster: &'c Cluster, text: &str) -> Result<&'c Pod, Failure> {
+fn destination<'c>(state: &'c State, text: &str) -> Result<&'c Pod, Failure> {
     let name =
         offline::pod_name(text).map_err(|fault| Failure::input(format_args!("--to: {fault}")))?;
-    let pod = offline::running_pod(cluster, &name, "--to")?;
+    let pod = offline::running_pod(state, &name, "--to")?;
     if pod.host_network {
         return Err(Failure::input(format_args!(
             "--to {name}: a hostNetwork pod shares its node's network and podwall cannot guard it (S66); \
