@@ -248,18 +248,19 @@ fn refuse_node_network(node: &[IpAddr]) -> Result<(), RunError> {
 }
 
 /// Resolves when the source says that the subject uses its node's network. Tells on the way what
-/// becomes of the subject.
+/// becomes of the subject, once the source has told everything.
 async fn host_network(world: &World) -> ObjectName {
     let mut changes = world.changes();
-    let mut told = SubjectStatus::Unknown;
+    let mut told = None;
     loop {
         changes.mark_unchanged();
         let status = world.status();
-        if status.subject != told {
-            told = status.subject;
-            tell(world.subject(), told, status.policies);
+        let is_host = status.subject == SubjectStatus::HostNetwork;
+        if (status.synced || is_host) && told != Some(status.subject) {
+            told = Some(status.subject);
+            tell(world.subject(), status.subject, status.policies);
         }
-        if told == SubjectStatus::HostNetwork {
+        if is_host {
             return world.subject().clone();
         }
         if changes.changed().await.is_err() {
