@@ -33,7 +33,7 @@ const EXITS: &str = "Exit codes: 0 done or allowed, 1 a finding or denied, 2 usa
 // Each subcommand's help is the documentation of its Args.
 #[derive(Debug, Subcommand)]
 enum Command {
-    Proxy(proxy::Args),
+    Proxy(Box<proxy::Args>),
     Redirect(redirect::Args),
     Explain(explain::Args),
     Matrix(matrix::Args),
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         .with_ansi(wants_colour())
         .init();
     let done = match Cli::parse().command {
-        Command::Proxy(args) => proxy::run(args),
+        Command::Proxy(args) => proxy::run(*args),
         Command::Redirect(args) => redirect::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Matrix(args) => matrix::run(&args),

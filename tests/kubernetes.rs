@@ -23,6 +23,7 @@ mod kubernetes {
         mod desk;
         mod faults;
         mod live;
+        mod merged;
         mod rights;
     }
     mod failures {

@@ -1,7 +1,9 @@
 //! A cluster answers as its objects do in files; files on top of it answer "what if"; and every way to name it
 //! leads there.
 
-use podwall_lab::{Account, Cmd, wait_until};
+use std::path::Path;
+
+use podwall_lab::{Account, Cmd, Request, wait_until};
 use serde_json::json;
 
 use super::desk::{CART, Desk, PATIENCE, ROGUE, Ran, path, ran};
@@ -71,6 +73,31 @@ fn a_cluster_answers_exactly_as_its_objects_do_in_files() {
     }
 }
 
+/// The server gives 500 objects at a time.
+#[test]
+fn a_cluster_of_many_pages_is_read_whole() {
+    const PODS: usize = 1100;
+    let desk = Desk::open();
+    let create = |at: usize| {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": format!("many-{at}"), "namespace": "other", "labels": {"at": at.to_string()}},
+            "spec": {"containers": [{"name": "c", "image": "none"}]},
+        });
+        Request::create("/api/v1/namespaces/other/pods", pod)
+    };
+    let created = desk.control.admin().send_all((0..PODS).map(create), 16);
+    created.unwrap();
+    for at in [0, 499, 500, 501, 999, 1000, PODS - 1] {
+        let from = format!("other/many-{at}");
+        let question = [
+            "explain", "--from", &from, "--to", "shop/web", "--port", "85/TCP",
+        ];
+        let answer = desk.by(desk.control.kubeconfig(), &question, &[]);
+        assert_eq!(answer.code, 0, "{answer:?}");
+    }
+}
+
 #[test]
 fn files_on_top_of_a_cluster_answer_what_if_and_change_nothing_in_it() {
     let desk = Desk::open();
@@ -132,9 +159,11 @@ fn every_way_to_name_a_cluster_leads_there() {
     assert_eq!(desk.by(&two, &by_context, &[]), answer);
     desk.by(&two, &question, &[])
         .says(3, &["https://127.0.0.1:1"]);
-    let usual = |args: &[&str], file| ran(desk.podwall(args).env("KUBECONFIG", file));
+    let usual = |args: &[&str], file: &Path| ran(desk.podwall(args).env("KUBECONFIG", file));
     assert_eq!(usual(&by_context, &two), answer);
     assert_eq!(usual(&question, &reader), answer);
+    let several = std::env::join_paths([Path::new("/nonexistent/config"), &reader]).unwrap();
+    assert_eq!(usual(&question, Path::new(&several)), answer);
     // Where nothing is said at all it is ~/.kube/config.
     let home = desk.lab.dir().join("home");
     std::fs::create_dir_all(home.join(".kube")).unwrap();
