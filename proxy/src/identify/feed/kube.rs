@@ -6,9 +6,9 @@
 //!
 //! Whatever the API server does, what was told last stays in force (S84), and before the first whole lists
 //! nothing is (S85). A watch never gives up:
-//! - failing, it is tried again after 0.1 to 15 s ([`pace`]);
+//! - failing, it is tried again after 0.1 to 15 s (`pace`);
 //! - dead without a word, it is given up after 25 s where the machine is gone, after 65 s where the server stands
-//!   still, and a request without an answer after 20 s ([`connect`], [`watching`], [`door`]);
+//!   still, and a request without an answer after 20 s (`connect`, `watching`, `door`);
 //! - refused, it reads its credentials and certificates from disk again before each attempt;
 //! - told that its version is gone, it lists anew, and the new list replaces the old state as one swap;
 //! - broken by a fault of our own, it says so and begins anew: nothing gets old unsaid.
