@@ -22,5 +22,5 @@ pub use client::{ApiClient, Request};
 pub use components::build_kubernetes;
 pub use control::ControlPlane;
 pub use image::Image;
-pub use node::KubernetesNode;
+pub use node::{KubernetesNode, container_status};
 pub(crate) use {components::Components, control::Settings, mirror::Mirror};

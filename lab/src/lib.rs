@@ -37,6 +37,7 @@ pub use elevate::{elevate, is_elevated};
 pub use error::{LabError, LabResult};
 pub use kubernetes::{
     Account, ApiClient, ControlPlane, Image, KubernetesNode, Request, build_kubernetes,
+    container_status,
 };
 pub use lab::Lab;
 pub use nginx::Nginx;

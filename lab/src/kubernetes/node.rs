@@ -26,6 +26,7 @@ use crate::{
 
 use super::{components::Components, control::wait_for, image::Image, kubeconfig};
 
+pub use containers::container_status;
 use room::Room;
 
 /// Bound on the start of each program and on the node's way to readiness: ten seconds on an idle machine.

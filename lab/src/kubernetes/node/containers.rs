@@ -135,7 +135,8 @@ fn is_ready(pod: &Value) -> bool {
 }
 
 /// What a pod's object says of one of its containers, native sidecars included; null where there is none.
-fn container_status<'p>(pod: &'p Value, container: &str) -> &'p Value {
+#[must_use]
+pub fn container_status<'p>(pod: &'p Value, container: &str) -> &'p Value {
     let lists = ["containerStatuses", "initContainerStatuses"];
     let mut statuses = lists
         .iter()
