@@ -13,7 +13,7 @@ use crate::identify::feed::Kind;
 mod astray;
 pub(in crate::identify::feed) mod server;
 
-use server::{Cluster, END, Reply, STREAMING, list, refuse};
+use server::{Cluster, END, Reply, STREAMING, lines, list, refuse};
 
 /// How long a test waits for what must come. Only a broken watch needs all of it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,7 +43,7 @@ fn a_server_without_streaming_lists_is_asked_for_pages() {
             return refuse(422, "sendInitialEvents is forbidden");
         }
         if request.has("watch=true") {
-            return Reply::Watch(String::new());
+            return lines("");
         }
         if !request.is_for("/pods") {
             return list("", "");
@@ -81,7 +81,7 @@ fn a_server_without_streaming_lists_is_asked_for_pages() {
 #[test]
 fn a_rotated_token_is_read_after_a_refusal() {
     let cluster = Cluster::new("kube-token", |request| match &*request.token {
-        "second" if request.has(STREAMING) => Reply::Watch(END.to_owned()),
+        "second" if request.has(STREAMING) => lines(END),
         _ => refuse(401, "Unauthorized"),
     });
     let (_handle, changes) = cluster.watch();
@@ -104,7 +104,7 @@ fn a_rotated_token_is_read_after_a_refusal() {
 
 #[test]
 fn p25_lists_anew_when_asked_to() {
-    let cluster = Cluster::new("kube-relist", |_| Reply::Watch(END.to_owned()));
+    let cluster = Cluster::new("kube-relist", |_| lines(END));
     let (handle, changes) = cluster.watch();
     told_until(&changes, is_healthy);
     handle.relister().relist();
@@ -152,18 +152,18 @@ fn playing_once(test: &str, once: Play) -> (Cluster, Arc<AtomicUsize>) {
     let counted = Arc::clone(&lists);
     let cluster = Cluster::new(test, move |request| {
         if !request.is_for("/pods") {
-            return Reply::Watch(END.to_owned());
+            return lines(END);
         }
         if request.has(STREAMING) {
             return match counted.fetch_add(1, Ordering::Relaxed) {
                 // Ends in good order after the list.
                 0 => Reply::Json(200, END.to_owned()),
-                _ => Reply::Watch(END.to_owned()),
+                _ => lines(END),
             };
         }
         match watches.fetch_add(1, Ordering::Relaxed) {
             0 => once(),
-            _ => Reply::Watch(String::new()),
+            _ => lines(""),
         }
     });
     (cluster, lists)
@@ -177,7 +177,7 @@ fn is_pods_relist(change: &Change) -> bool {
 fn p25_a_version_that_is_gone_is_listed_anew_however_that_is_told() {
     let in_the_answer = || {
         let event = r#"{"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}}"#;
-        Reply::Watch(format!("{event}\n"))
+        lines(format!("{event}\n"))
     };
     let as_status = || refuse(410, "too old resource version");
     let from_the_future = || refuse(504, "Too large resource version: 9, current: 5");
@@ -201,10 +201,11 @@ fn p25_a_version_that_is_gone_is_listed_anew_however_that_is_told() {
 
 #[test]
 fn s84_an_event_that_cannot_be_read_is_made_up_for_by_a_new_list() {
-    let plays: [(&str, Play); 2] = [
-        ("kube-garbage", || Reply::Watch("garbage\n".to_owned())),
+    let plays: [(&str, Play); 3] = [
+        ("kube-no-text", || lines(b"\xff\n")),
+        ("kube-garbage", || lines("garbage\n")),
         ("kube-strange", || {
-            Reply::Watch("{\"type\": \"NEW\", \"object\": {}}\n".to_owned())
+            lines("{\"type\": \"NEW\", \"object\": {}}\n")
         }),
     ];
     for (test, play) in plays {

@@ -185,9 +185,8 @@ fn was_noted(error: &watcher::Error) -> bool {
         watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
             matches!(error, Api(_) | HyperError(_) | Service(_))
         }
-        watcher::Error::WatchFailed(error) => {
-            matches!(error, HyperError(_) | ReadEvents(_) | Service(_))
-        }
+        watcher::Error::WatchFailed(ReadEvents(error)) => !is_no_text(error),
+        watcher::Error::WatchFailed(error) => matches!(error, HyperError(_) | Service(_)),
         watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => false,
     }
 }
@@ -196,17 +195,23 @@ fn was_noted(error: &watcher::Error) -> bool {
 ///
 /// The watcher sees that itself for a version that is gone only where it is told inside an answer.
 fn is_astray(error: &watcher::Error) -> bool {
-    use ::kube::Error::{Api, FromUtf8, SerdeError};
+    use ::kube::Error::{Api, FromUtf8, ReadEvents, SerdeError};
     match error {
         // A line that cannot be read was an event, nobody knows of which object. The API client takes it
         // for a status where it is an object at all.
         watcher::Error::WatchFailed(Api(_) | SerdeError(_) | FromUtf8(_)) => true,
+        watcher::Error::WatchFailed(ReadEvents(error)) => is_no_text(error),
         // Also of an etcd that was restored to an older state.
         watcher::Error::WatchStartFailed(Api(status)) => {
             status.code == 410 || status.message.contains("oo large resource version")
         }
         _ => false,
     }
+}
+
+/// Whether a line came whole and is no UTF-8; every other fault is the connection's.
+fn is_no_text(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::InvalidData
 }
 
 impl Lists {

@@ -7,7 +7,7 @@ use podwall_policy::document;
 use podwall_policy::object::{Object, ObjectName};
 
 use super::*;
-use crate::identify::feed::kube::tests::server::{self, END, Reply, STREAMING};
+use crate::identify::feed::kube::tests::server::{self, END, STREAMING, lines};
 use crate::identify::feed::{Gone, Kind};
 
 /// A pod whose content is told by its label.
@@ -254,7 +254,7 @@ fn a_pod_of_the_files_hides_the_cluster_s_until_it_is_taken_out() {
         } else {
             String::new()
         };
-        Reply::Watch(events + END)
+        lines(events + END)
     });
     let file = |pods: &[&str]| {
         let pod = |name: &&str| {

@@ -29,8 +29,8 @@ fn p26_an_event_of_nobody_knows_which_object_is_made_up_for_by_a_new_list() {
             let told = event(verb, object);
             let cluster = Cluster::new(test, move |request| {
                 match request.is_for(plural) && count.fetch_add(1, Ordering::Relaxed) == 0 {
-                    true => Reply::Watch(event("ADDED", CART) + END + &told),
-                    false => Reply::Watch(END.to_owned()),
+                    true => lines(event("ADDED", CART) + END + &told),
+                    false => lines(END),
                 }
             });
             let (_handle, changes) = cluster.watch();
@@ -58,7 +58,7 @@ fn p25_a_list_whose_version_is_gone_between_two_pages_begins_anew() {
             return refuse(422, "sendInitialEvents is forbidden");
         }
         if request.has("watch=true") {
-            return Reply::Watch(String::new());
+            return lines("");
         }
         if !request.is_for("/pods") {
             return list("", "");
@@ -91,7 +91,7 @@ fn p25_every_watch_has_its_end() {
         let _ = send.send(request.uri.clone());
         match request.has(STREAMING) {
             true => Reply::Json(200, END.to_owned()),
-            false => Reply::Watch(String::new()),
+            false => lines(""),
         }
     });
     let (_handle, _changes) = cluster.watch();
@@ -109,7 +109,7 @@ fn p25_every_watch_has_its_end() {
 /// The receiver breaks once, in the middle of a list.
 #[test]
 fn s84_what_breaks_in_here_is_told_and_everything_is_listed_anew() {
-    let cluster = Cluster::new("kube-broken", |_| Reply::Watch(END.to_owned()));
+    let cluster = Cluster::new("kube-broken", |_| lines(END));
     let (send, changes) = std::sync::mpsc::channel();
     let mut broke = false;
     let handle = watch(cluster.access(), "shop".into(), move |change| {

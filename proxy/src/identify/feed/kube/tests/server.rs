@@ -28,8 +28,13 @@ impl Request {
 
 pub(in crate::identify::feed) enum Reply {
     Json(u16, String),
-    /// These lines, then nothing more.
-    Watch(String),
+    /// See [`lines`].
+    Watch(Vec<u8>),
+}
+
+/// These lines, then nothing more. They need be no text.
+pub(in crate::identify::feed) fn lines(body: impl AsRef<[u8]>) -> Reply {
+    Reply::Watch(body.as_ref().to_owned())
 }
 
 pub(in crate::identify::feed) fn refuse(code: u16, message: &str) -> Reply {
@@ -127,13 +132,18 @@ fn answer(mut stream: &TcpStream, play: &impl Fn(&Request) -> Reply) {
             "HTTP/1.1 {code} X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}",
             text.len()
         ),
-        Reply::Watch(text) => {
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{text}");
+        Reply::Watch(body) => {
+            let sent = begin(stream, &body);
             // Until the client leaves.
             lines.for_each(drop);
-            Ok(())
+            sent
         }
     };
+}
+
+fn begin(mut stream: &TcpStream, body: &[u8]) -> std::io::Result<()> {
+    stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+    stream.write_all(body)
 }
 
 /// What a request for a streaming list has.
