@@ -4,17 +4,21 @@ use std::thread;
 
 use podwall_lab::wait_until;
 
+use crate::faults::Resource;
 use crate::kubernetes::ordeal::Ordeal;
 use crate::kubernetes::stage::{LONG, Stage};
+use crate::support::CART_ONLY;
 
-/// A watch says nothing for long where nothing happens, so this takes as long as a watch may last. Both cases wait
+/// A watch says nothing for long where nothing happens, so this takes as long as a watch may last. All cases wait
 /// at the same time.
 #[test]
 fn p25_s84_a_silent_api_server_is_noticed_and_followed_again() {
     thread::scope(|scope| {
         let paused = scope.spawn(paused);
         let partitioned = scope.spawn(partitioned);
+        let stalled = scope.spawn(stalled);
         paused.join().expect("paused");
+        stalled.join().expect("stalled");
         partitioned.join().expect("partitioned");
     });
 }
@@ -23,7 +27,8 @@ fn is_noticed(stage: &Stage, ordeal: &mut Ordeal) {
     ordeal.holds(stage);
     let noticed = || stage.metric("source_problem") == 1.0;
     assert!(wait_until(LONG, noticed), "{}", stage.output());
-    assert!(stage.metric("source_age_seconds") > 10.0);
+    let age = stage.metric("source_age_seconds");
+    assert!(age > 10.0);
     ordeal.holds(stage);
 }
 
@@ -72,5 +77,27 @@ fn partitioned() {
     rule("-I");
     is_noticed(&stage, &mut ordeal);
     rule("-D");
+    ordeal.ends_well(&mut stage);
+}
+
+/// The watch of one kind stalls, and those of the others go on.
+fn stalled() {
+    let mut stage = Stage::behind_faults();
+    let mut ordeal = Ordeal::begin(&stage);
+    stage.faults().hold(Resource::Policies);
+    let more = CART_ONLY.replace("cart-only", "more");
+    stage.scene.lab.policy("shop", "more", &more).unwrap();
+    let others = [("team", "later")];
+    stage.scene.change(|lab| lab.namespace("other", &others));
+    is_noticed(&stage, &mut ordeal);
+    assert_eq!(stage.metric("policies"), 1.0);
+    let problem = stage.readiness().1;
+    assert!(
+        problem.contains("(networkpolicies.networking.k8s.io: no answer)"),
+        "{problem}"
+    );
+    stage.faults().relent();
+    let found_out = || stage.metric("policies") == 2.0;
+    assert!(wait_until(LONG, found_out), "{}", stage.output());
     ordeal.ends_well(&mut stage);
 }
