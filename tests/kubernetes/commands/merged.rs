@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use podwall_lab::Sidecar;
+use podwall_lab::{Sidecar, wait_until};
 
 use crate::kubernetes::stage::Stage;
 use crate::support::{CART_ONLY, SOON, Seen, podwall};
@@ -50,6 +50,9 @@ fn start(stage: &mut Stage, files: &Path) {
     Sidecar::install(&scene.lab, &scene.web, &podwall(), &[]).expect("the rules");
     let more = ["-f", files.to_str().unwrap()];
     let sidecar = Sidecar::launch_from(source, &scene.lab, &scene.web, &podwall(), &more);
-    stage.scene.sidecar = Some(sidecar.expect("a sidecar"));
-    stage.is_ready(SOON);
+    let sidecar = sidecar.expect("a sidecar");
+    let ready = || sidecar.get("/readyz").is_ok_and(|(code, _)| code == 200);
+    let is_ready = wait_until(SOON, ready);
+    assert!(is_ready, "{}", sidecar.process().output_so_far());
+    stage.scene.sidecar = Some(sidecar);
 }
