@@ -8,15 +8,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use podwall_lab::{
-    ApiClient, Endpoints, Image, KubernetesNode, Lab, LabError, LabResult, Process, Sidecar,
-    wait_until,
+    ApiClient, CurlResult, Endpoints, Image, KubernetesNode, Lab, LabError, LabResult, Process,
+    Sidecar, wait_until,
 };
 use serde_json::{Value, json};
 
 use super::script::{CLIENTS, CLUSTER, Policies, SUBJECT, Step};
-use super::stage::{Answer, Name, REQUEST, Stage, program};
-
-mod curl;
+use super::stage::{Name, REQUEST, Stage, program};
 
 /// The roles of a sidecar, and their binding, which is written for a namespace called `shop`.
 const ROLES: &str = include_str!("../../deploy/rbac/sidecar.yaml");
@@ -130,14 +128,24 @@ impl Stage for KubernetesStage {
         self.change(|api| api.merge(&path, labels).map(drop))
     }
 
-    fn ask(&self, client: Name<'_>, port: u16) -> LabResult<Answer> {
-        let words = curl::words(&self.url(port, "")?);
+    fn ask(&self, client: Name<'_>, port: u16) -> LabResult<CurlResult> {
+        let words = CurlResult::words(&self.url(port, "")?, REQUEST);
         let command = self.node.exec(client.0, client.1, CLIENT, &words)?;
-        curl::answer(command.run(EXEC + REQUEST)?)
+        let output = command.run(EXEC + REQUEST)?;
+        let curl = CurlResult::read(&output);
+        match curl.time {
+            Some(_) => Ok(curl),
+            None => Err(LabError::Tool {
+                command: "kubectl exec ... curl".to_owned(),
+                status: output.status.to_string(),
+                stderr: output.stderr,
+            }),
+        }
     }
 
     fn open_stream(&self, client: Name<'_>) -> LabResult<Process> {
-        let words = curl::stream(&self.url(80, "slow")?);
+        let url = self.url(80, "slow")?;
+        let words = ["curl", "-q", "-sS", "-N", "--noproxy", "*", &url].map(str::to_owned);
         self.node.exec(client.0, client.1, CLIENT, &words)?.spawn()
     }
 

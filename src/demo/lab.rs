@@ -4,15 +4,15 @@
 
 use std::fmt::Write;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use podwall_lab::{Lab, LabError, LabResult, Nginx, Pod, PodSpec, Process, Sidecar};
+use podwall_lab::{CurlResult, Lab, LabError, LabResult, Nginx, Pod, PodSpec, Process, Sidecar};
 use podwall_policy::document;
 use podwall_policy::object::Object;
 use serde_json::Value;
 
 use super::script::{CLIENTS, CLUSTER, PORTS, SUBJECT, Step};
-use super::stage::{Answer, Name, PAGE, REQUEST, Stage, program};
+use super::stage::{Name, PAGE, REQUEST, Stage, program};
 
 /// Bound on the time from a written manifest to its being taken in.
 const TAKEN_IN: Duration = Duration::from_secs(10);
@@ -21,9 +21,6 @@ const TAKEN_IN: Duration = Duration::from_secs(10);
 const NO_LABELS: &str = r#""labels":{}"#;
 /// And as they were.
 const LABELS_BACK: &str = r#""labels":{"app":"app1-access"}"#;
-
-/// The lab's exit code for a curl that could not be run.
-const NOT_RUN: i32 = -1;
 
 /// Everything that runs.
 pub struct LabStage {
@@ -91,18 +88,16 @@ impl Stage for LabStage {
         })
     }
 
-    fn ask(&self, client: Name<'_>, port: u16) -> LabResult<Answer> {
+    fn ask(&self, client: Name<'_>, port: u16) -> LabResult<CurlResult> {
         let (pod, app2) = (self.pod(client)?, self.pod(SUBJECT)?);
-        let asked = Instant::now();
         let curl = pod.curl(&format!("http://{}:{port}/", app2.v4()), REQUEST);
-        let milliseconds = asked.elapsed().as_secs_f64() * 1e3;
-        if curl.exit == NOT_RUN {
-            return Err(LabError::Io {
+        match curl.time {
+            Some(_) => Ok(curl),
+            None => Err(LabError::Io {
                 what: "run curl".to_owned(),
                 source: std::io::Error::other(curl.error),
-            });
+            }),
         }
-        Ok(Answer { curl, milliseconds })
     }
 
     fn open_stream(&self, client: Name<'_>) -> LabResult<Process> {

@@ -1,6 +1,6 @@
 //! One step: change the cluster, let every client ask on every port, read podwall's own word for it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use podwall_lab::{LabResult, Process, wait_until};
 use serde_json::Value;
@@ -36,8 +36,7 @@ pub fn step(stage: &mut dyn Stage, step: &Step) -> LabResult<Played> {
 
 fn request(stage: &dyn Stage, client: Name<'_>, port: u16, expect_page: bool) -> LabResult<Row> {
     let skip = stage.lines();
-    let answer = stage.ask(client, port)?;
-    let curl = &answer.curl;
+    let curl = stage.ask(client, port)?;
     let page = format!("port {port}");
     let seen = match (curl.exit, curl.http) {
         (0, Some(200)) if curl.body.contains(&page) => "200".to_owned(),
@@ -52,7 +51,7 @@ fn request(stage: &dyn Stage, client: Name<'_>, port: u16, expect_page: bool) ->
         expected,
         seen,
         &line,
-        answer.milliseconds,
+        curl.time.map_or(f64::NAN, milliseconds),
     ))
 }
 
@@ -68,7 +67,7 @@ fn cut_stream(stage: &mut dyn Stage, client: Name<'_>) -> LabResult<Row> {
     } else {
         "no data".to_owned()
     };
-    let milliseconds = asked.elapsed().as_secs_f64() * 1e3;
+    let took = milliseconds(asked.elapsed());
     let line = log_line(stage, skip, client, 80, "revocation")?;
     Ok(row(
         client,
@@ -76,8 +75,12 @@ fn cut_stream(stage: &mut dyn Stage, client: Name<'_>) -> LabResult<Row> {
         "cut",
         seen,
         &line,
-        milliseconds,
+        took,
     ))
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 /// How curl's stream ended: `cut` is a reset while it was carrying data.

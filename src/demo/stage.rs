@@ -36,7 +36,7 @@ pub trait Stage {
     ///
     /// # Errors
     /// Where it could not be sent; whatever came of it is an answer.
-    fn ask(&self, client: Name<'_>, port: u16) -> LabResult<Answer>;
+    fn ask(&self, client: Name<'_>, port: u16) -> LabResult<CurlResult>;
 
     /// curl in the client's pod, which loads a page from port 80 of app2 so slowly that it takes many minutes.
     ///
@@ -68,15 +68,6 @@ pub trait Stage {
 
     /// What a person does to go on by hand, for `--keep`.
     fn how_to_enter(&self) -> String;
-}
-
-/// What came of a request.
-#[derive(Debug)]
-pub struct Answer {
-    /// What curl saw.
-    pub curl: CurlResult,
-    /// What the client waited, in milliseconds.
-    pub milliseconds: f64,
 }
 
 /// This program, to be started beside app2.

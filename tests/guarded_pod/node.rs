@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use podwall_lab::{
-    Endpoints, Image, KubernetesNode, Lab, Output, Process, Sidecar, container_status, wait_until,
+    CurlResult, Endpoints, Image, KubernetesNode, Lab, Output, Process, Sidecar, container_status,
+    wait_until,
 };
 use serde_json::{Value, json};
 
@@ -19,12 +20,14 @@ const READER: &str = include_str!("../../deploy/rbac/reader.yaml");
 const NAMESPACE: &str = "my-app-ns";
 /// The guarded pod.
 const APP2: &str = "app2";
-/// Bound on a command in a container, and on each request in it.
+/// Bound on a command in a container.
 const EXEC: Duration = Duration::from_secs(60);
+/// Bound on one request in it.
+const REQUEST: Duration = Duration::from_secs(10);
 /// What curl prints: HTTP code and its own exit code, 0 and 0 where all is well.
 const FORM: &str = "%{http_code} %{exitcode}\n";
-/// Tries until the file is there, or five thousand times.
-const SIEGE: &str = r#"i=0; while [ ! -e /tmp/lift ] && [ $i -lt 5000 ]; do
+/// Tries until the file is there, or fifty thousand times.
+const SIEGE: &str = r#"i=0; while [ ! -e /tmp/lift ] && [ $i -lt 50000 ]; do
 curl -q -s -g -o /dev/null -m 5 -w "$1" "$2"; i=$((i + 1)); done"#;
 
 pub struct Node {
@@ -97,23 +100,14 @@ impl Node {
         urls
     }
 
-    /// What curl in a client sees.
-    pub fn ask(&self, client: &str, url: &str) -> Seen {
-        let words = [
-            "curl",
-            "-q",
-            "-s",
-            "-g",
-            "-o",
-            "/dev/null",
-            "-m",
-            "10",
-            "-w",
-        ];
-        let output = self.exec(client, "client", &[&words[..], &[FORM, url]].concat());
-        let seen = seen(&output.stdout);
-        assert_eq!(seen.len(), 1, "{output:?}");
-        seen[0]
+    /// One request by curl in a client.
+    pub fn ask(&self, client: &str, url: &str) -> CurlResult {
+        let words = CurlResult::words(url, REQUEST);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let output = self.exec(client, "client", &words);
+        let curl = CurlResult::read(&output);
+        assert!(curl.time.is_some(), "{output:?}");
+        curl
     }
 
     /// A client that tries until it is lifted.
