@@ -124,6 +124,16 @@ fn p25_a_list_that_breaks_off_counts_for_nothing() {
     ordeal.ends_well(&mut stage);
 }
 
+/// Asked for in the newest version, which no old API server's cache may stand in for.
+#[test]
+fn p25_streaming_lists_are_read_where_the_server_has_them() {
+    let stage = Stage::behind_faults();
+    for one in ALL {
+        assert!(stage.faults().asked(one, Call::StreamingList) > 0);
+        assert_eq!(stage.faults().asked(one, Call::List), 0, "{one:?}");
+    }
+}
+
 /// An old server, or one that is told so, knows no streaming lists.
 #[test]
 fn p25_where_streaming_lists_are_refused_pages_are_read() {

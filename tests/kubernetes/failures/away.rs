@@ -2,14 +2,14 @@
 
 use std::thread;
 
-use podwall_lab::{Sidecar, wait_until};
+use podwall_lab::{PodSpec, Sidecar, wait_until};
 
 use crate::faults::{Fault, Rule};
 use crate::kubernetes::ordeal::Ordeal;
 use crate::kubernetes::siege::Siege;
 use crate::kubernetes::stage::{LONG, Stage};
 use crate::support::{CART_ONLY, SOON, Seen, podwall};
-use crate::talk::both;
+use crate::talk::{APP, Ending, Pair, both, ending};
 
 /// An age in seconds that a source does not get while it is away for a moment only.
 const AGE: f64 = 3.0;
@@ -61,6 +61,7 @@ fn s84_a_killed_api_server_is_followed_again_when_it_is_back() {
 #[test]
 fn p25_what_changed_while_the_api_server_was_away_is_found_out() {
     let mut stage = Stage::behind_faults();
+    let mut guests = let_guests_in(&mut stage);
     let mut ordeal = Ordeal::begin(&stage);
     stage.faults().spoil(Rule::new(Fault::Answer(503, "")));
     stage.faults().cut();
@@ -69,20 +70,36 @@ fn p25_what_changed_while_the_api_server_was_away_is_found_out() {
         .replace("app: cart", "app: friend");
     let lab = &mut stage.scene.lab;
     lab.policy("shop", "for-friends", &open).unwrap();
+    lab.remove_policy("shop", "guests").unwrap();
     lab.remove("other", "stranger").unwrap();
     lab.remove_namespace("other").unwrap();
     ordeal.holds(&stage);
     stage.control.kill();
     stage.control.start().unwrap();
-    assert_eq!(stage.metric("known_pods"), 4.0);
+    assert_eq!(stage.metric("known_pods"), 5.0);
+    let namespaces = stage.metric("known_namespaces");
+    guests.greet();
     stage.faults().relent();
-    let known = || (stage.metric("known_pods"), stage.metric("policies"));
-    assert!(
-        wait_until(LONG, || known() == (3.0, 2.0)),
-        "{}",
-        stage.output()
-    );
+    let known = || ["known_pods", "policies", "known_namespaces"].map(|one| stage.metric(one));
+    let found_out = || known() == [4.0, 2.0, namespaces - 1.0];
+    assert!(wait_until(LONG, found_out), "{}", stage.output());
+    assert_eq!(ending(&mut guests.client), Ending::Reset);
+    let guest = stage.scene.lab.get("shop", "guest").unwrap();
+    stage.fares(&guest, Seen::Reset, "no_rule_admits");
     ordeal.ends_well(&mut stage);
+}
+
+/// A guest with an open connection, and the policy `shop/guests` that admits it.
+fn let_guests_in(stage: &mut Stage) -> Pair {
+    let policy = CART_ONLY
+        .replace("cart-only", "guests")
+        .replace("app: cart", "app: guest");
+    let lab = &mut stage.scene.lab;
+    lab.policy("shop", "guests", &policy).unwrap();
+    let guest = lab.pod(PodSpec::new("shop", "guest").label("app", "guest"));
+    let guest = guest.unwrap();
+    stage.fares(&guest, Seen::Page, "rule");
+    Pair::open(&guest, both(&stage.scene.web, APP)[0], &stage.app)
 }
 
 #[test]

@@ -8,6 +8,9 @@ use crate::kubernetes::stage::Stage;
 use crate::support::{CART_ONLY, SOON, Seen};
 use crate::talk::{APP, Ending, Pair, both, ending};
 
+/// Makes an object, or a part of it, what no API server stores.
+type Break = fn(&mut Value);
+
 fn is(object: &Value, name: &str) -> bool {
     object["metadata"]["name"] == name
 }
@@ -23,7 +26,7 @@ fn is_told(stage: &Stage, words: &str) {
 fn p26_a_pod_that_becomes_malformed_is_unknown() {
     let mut stage = Stage::behind_faults();
     let (cart, rogue) = (stage.scene.cart.clone(), stage.scene.rogue.clone());
-    let breaks: [fn(&mut Value); 3] = [
+    let breaks: [Break; 3] = [
         |pod| pod["metadata"]["labels"] = "app=cart".into(),
         |pod| pod["status"]["podIPs"] = "everywhere".into(),
         |pod| pod["spec"]["hostNetwork"] = "perhaps".into(),
@@ -136,7 +139,7 @@ fn p26_a_malformed_policy_isolates_and_its_broken_parts_admit_nobody() {
     let mut stage = Stage::spoiled("");
     stage.start();
     let (cart, rogue) = (stage.scene.cart.clone(), stage.scene.rogue.clone());
-    let breaks: [(fn(&mut Value), Seen); 4] = [
+    let breaks: [(Break, Seen); 4] = [
         (|spec| spec["ingress"] = "everyone".into(), Seen::Reset),
         (
             |spec| spec["ingress"][0]["from"] = "everyone".into(),
@@ -181,7 +184,7 @@ fn p26_an_event_of_a_pod_without_a_readable_name_leaves_nothing_of_it_in_force()
         let labels = [("app", "cart"), ("touched", value)];
         stage.scene.lab.relabel("shop", "cart", &labels).unwrap();
     };
-    let breaks: [(fn(&mut Value), &str); 2] = [
+    let breaks: [(Break, &str); 2] = [
         (|metadata| metadata["name"] = 7.into(), "names no Pod"),
         (
             |metadata| metadata["namespace"] = Value::Null,
