@@ -122,7 +122,7 @@ pub fn steady(steady: &Steady) -> String {
             format!("{:.1} us", steady.each_watcher() * 1e6),
         ),
         (
-            "API server, memory per watcher more",
+            "API server, live memory per watcher more",
             format!("{:.0} KiB", steady.memory / watchers as f64 / 1024.0),
         ),
     ];
