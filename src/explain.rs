@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::failure::{Outcome, told};
-use crate::offline::Port;
+use crate::port::Port;
 use crate::source::SourceFlags;
 
 mod answer;

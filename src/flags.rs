@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
+use podwall_policy::flow::Protocol;
+
 use crate::failure::Failure;
+use crate::port::Port;
 use podwall_proxy::config::{ADMIN_PORT, CANARY_PORT, ConfigFault, LISTEN_PORT, check_ports};
 
 /// How arrivals reach podwall; the same for `redirect` and `proxy`.
@@ -56,6 +59,15 @@ pub struct Shared {
         value_delimiter = ','
     )]
     pub node_ports: Vec<String>,
+    /// Leave this UDP or SCTP port to everybody, judged by nobody; mode redirect drops all other inbound UDP and
+    /// SCTP, isolated or not. Written 53/UDP or 3868/SCTP; repeatable, or separated by commas
+    #[arg(
+        long = "unguarded-port",
+        value_name = "PORT/PROTOCOL",
+        env = "PODWALL_UNGUARDED_PORTS",
+        value_delimiter = ','
+    )]
+    pub unguarded_ports: Vec<String>,
     /// Do not count the pod's default gateways among the node's addresses
     #[arg(long, env = "PODWALL_NO_GATEWAY", value_parser = clap::builder::BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub no_gateway: bool,
@@ -77,6 +89,8 @@ pub struct Effective {
     /// Where the node is let in whatever the policies say, the admin port among them; sorted, each
     /// once. Empty: everywhere.
     pub node_ports: Vec<u16>,
+    /// UDP and SCTP ports that are left to everybody; sorted, each once.
+    pub unguarded_ports: Vec<Port>,
 }
 
 impl Shared {
@@ -132,6 +146,7 @@ impl Shared {
             node_addresses: node.into_iter().collect(),
             is_node_given,
             node_ports: self.node_ports(admin_port, faults),
+            unguarded_ports: self.unguarded_ports(faults),
         }
     }
 
@@ -180,6 +195,35 @@ impl Shared {
         }
         ports.into_iter().collect()
     }
+
+    /// The ports of `--unguarded-port`.
+    fn unguarded_ports(&self, faults: &mut Vec<ConfigFault>) -> Vec<Port> {
+        let mut ports = BTreeSet::new();
+        let texts = self.unguarded_ports.iter().map(|one| one.trim());
+        for text in texts.filter(|text| !text.is_empty()) {
+            match unguarded_port(text) {
+                Ok(port) => drop(ports.insert(port)),
+                Err(mend) => faults.push(ConfigFault::new(
+                    "--unguarded-port",
+                    "PODWALL_UNGUARDED_PORTS",
+                    text,
+                    &mend,
+                )),
+            }
+        }
+        ports.into_iter().collect()
+    }
+}
+
+/// A port that is left to everybody. None of TCP is: that is carried, so it is judged.
+fn unguarded_port(text: &str) -> Result<Port, String> {
+    let port: Port = text.parse()?;
+    match port.protocol {
+        Protocol::Udp | Protocol::Sctp => Ok(port),
+        Protocol::Tcp => {
+            Err("TCP is judged; write a policy that admits everybody on that port".to_owned())
+        }
+    }
 }
 
 /// A port's number, which is not zero.
@@ -225,18 +269,21 @@ impl fmt::Display for Effective {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let node: Vec<String> = self.node_addresses.iter().map(IpAddr::to_string).collect();
         let ports: Vec<String> = self.node_ports.iter().map(u16::to_string).collect();
+        let unguarded: Vec<String> = self.unguarded_ports.iter().map(Port::to_string).collect();
         let list = |items: &[String], nothing: &str| match items {
             [] => nothing.to_owned(),
             items => items.join(","),
         };
         write!(
             out,
-            "--mode redirect --listen-port {} --admin-port {} --canary-port {} --node-address {} --node-port {}",
+            "--mode redirect --listen-port {} --admin-port {} --canary-port {} --node-address {} --node-port {} \
+             --unguarded-port {}",
             self.listen_port,
             self.admin_port,
             self.canary_port,
             list(&node, "none"),
             list(&ports, "all"),
+            list(&unguarded, "none"),
         )
     }
 }

@@ -15,6 +15,7 @@ mod failure;
 mod flags;
 mod matrix;
 mod offline;
+mod port;
 mod proxy;
 mod redirect;
 mod source;

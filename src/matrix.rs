@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
 use crate::failure::{Outcome, told};
-use crate::offline::Port;
+use crate::port::Port;
 use crate::source::SourceFlags;
 
 mod grid;

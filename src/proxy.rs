@@ -23,7 +23,7 @@ const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 stopped as asked, 2 bad configuration, 3 the environment (a port is taken, hostNetwork).\n\
-Inbound UDP and SCTP are dropped by the rules of `podwall redirect`; mode redirect carries TCP only."
+Inbound UDP and SCTP are dropped by the rules of `podwall redirect`, but on --unguarded-port; mode redirect carries TCP only."
 )]
 pub struct Args {
     /// The pod that this sidecar guards; without it POD_NAMESPACE and POD_NAME say so

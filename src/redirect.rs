@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use podwall_deploy::{Family, Fault, RedirectError, Report, Wanted};
+use podwall_deploy::{Family, Fault, RedirectError, Report, Uncarried, Wanted};
+use podwall_policy::flow::Protocol;
 
 use crate::failure::{Failure, Outcome, told};
 use crate::flags::{Effective, Shared, faults_together};
@@ -84,8 +85,17 @@ pub fn run(args: &Args) -> Outcome {
 fn wanted(flags: &Effective) -> Result<Wanted, Failure> {
     let nodes = flags.node_addresses.iter().copied();
     let wanted = Wanted::new(flags.listen_port, flags.canary_port, nodes);
+    let unguarded = flags.unguarded_ports.iter().filter_map(|one| {
+        let protocol = match one.protocol {
+            Protocol::Udp => Uncarried::Udp,
+            Protocol::Sctp => Uncarried::Sctp,
+            Protocol::Tcp => return None,
+        };
+        Some((protocol, one.number))
+    });
     wanted
         .and_then(|wanted| wanted.with_node_ports(flags.node_ports.iter().copied()))
+        .and_then(|wanted| wanted.with_unguarded(unguarded))
         .map_err(failure)
 }
 

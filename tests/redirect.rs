@@ -111,6 +111,40 @@ fn p10_where_only_the_gateways_are_the_node_the_init_step_warns() {
 }
 
 #[test]
+fn s60_a_port_left_to_everybody_is_said_checked_and_open() {
+    let Some(wire) = Wire::lay("s60_a_port_left_to_everybody") else {
+        return;
+    };
+    let pod = wire.subject.place();
+    let said = expect(pod, "--unguarded-port 53/UDP,3868/SCTP", 0);
+    assert!(said.contains("--unguarded-port 53/UDP,3868/SCTP"), "{said}");
+    expect(
+        pod,
+        "--unguarded-port 3868/SCTP --unguarded-port 53/UDP --check",
+        0,
+    );
+    assert!(expect(pod, "--check", 1).contains("--dport 53"));
+    for family in Family::ALL {
+        assert_eq!(wire.datagram(family), "stranger", "{family}");
+        assert_eq!(wire.receive(), "node");
+    }
+    for (port, mend) in [
+        ("53/TCP", "TCP is judged; write a policy"),
+        ("53", "write NUMBER/PROTOCOL"),
+        ("0/UDP", "write NUMBER/PROTOCOL"),
+    ] {
+        let said = expect(pod, &format!("--unguarded-port {port}"), 2);
+        for word in ["--unguarded-port", "PODWALL_UNGUARDED_PORTS", port, mend] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+    }
+    expect(pod, "", 0);
+    for family in Family::ALL {
+        wire.is_closed(family, "taken back");
+    }
+}
+
+#[test]
 fn p11_s65_the_admin_port_is_among_the_ports_of_the_node() {
     let Some(wire) = Wire::lay("p11_s65_the_admin_port_is_among") else {
         return;

@@ -23,7 +23,7 @@ pub enum RedirectError {
     /// A port is 0.
     #[error("{name} port is 0; give --{name}-port a port from 1 to 65535")]
     ZeroPort {
-        /// `listen`, `canary` or `node`.
+        /// `listen`, `canary`, `node` or `unguarded`.
         name: &'static str,
     },
     /// The relay's port and the canary's are the same, so the canary would prove nothing.

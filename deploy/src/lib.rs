@@ -38,4 +38,4 @@ pub use redirect::{
     Plan, Removed, Report, check, install, install_with, plan, remove, remove_plan,
 };
 pub use rules::rules;
-pub use wanted::{Family, Wanted, refuse_host_network};
+pub use wanted::{Family, Uncarried, Wanted, refuse_host_network};

@@ -3,8 +3,8 @@
 //! May enter: [`Wanted`] and a [`Family`]. Deliberately absent: what is installed now, programs.
 //!
 //! Table `filter` refuses: whatever reaches INPUT and was not let in by one of its accepts is
-//! reset (TCP) or dropped (UDP, SCTP), whatever conntrack says of it. Other protocols are not
-//! touched. Table `nat` opens: it turns every TCP connection towards the relay. So `filter`
+//! reset (TCP) or dropped (UDP, SCTP), whatever conntrack says of it; but for the UDP and SCTP ports that
+//! the wish leaves to everybody. Other protocols are not touched. Table `nat` opens: it turns every TCP connection towards the relay. So `filter`
 //! without `nat` is a closed pod.
 //!
 //! A stranger who aims at the relay's own port on the pod's first address is refused by `filter`:
@@ -75,6 +75,9 @@ fn filter(wanted: &Wanted, family: Family) -> Content {
             "-p tcp -m tcp --dport {} -m conntrack --ctstate DNAT -j ACCEPT",
             wanted.listen_port
         ),
+    ]);
+    input.extend(unguarded(wanted));
+    input.extend([
         "-p tcp -j REJECT --reject-with tcp-reset".to_owned(),
         "-p udp -j DROP".to_owned(),
         "-p sctp -j DROP".to_owned(),
@@ -146,6 +149,14 @@ fn exempt(wanted: &Wanted, family: Family) -> impl Iterator<Item = String> + '_ 
                 .map(|port| format!("{source} -p tcp -m tcp --dport {port}"))
                 .collect(),
         }
+    })
+}
+
+/// What is left to everybody, a rule each.
+fn unguarded(wanted: &Wanted) -> impl Iterator<Item = String> + '_ {
+    wanted.unguarded.iter().map(|(protocol, port)| {
+        let name = protocol.name();
+        format!("-p {name} -m {name} --dport {port} -j ACCEPT")
     })
 }
 

@@ -1,4 +1,4 @@
-//! What the rules shall say: two ports, the addresses of the node and where it may enter.
+//! What the rules shall say: two ports, the addresses of the node and where it may enter, and what is left to all.
 //!
 //! May enter: plain numbers and addresses. Deliberately absent: files, programs, sockets; the
 //! pod's own addresses are an argument.
@@ -49,6 +49,25 @@ impl fmt::Display for Family {
     }
 }
 
+/// A transport protocol that mode redirect does not carry, so that its rules drop it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Uncarried {
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+impl Uncarried {
+    /// The name of the protocol and of its match, as the save programs print both.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+}
+
 /// What the inbound rules of a pod shall do.
 ///
 /// Build it with [`Wanted::new`], which puts the addresses into one form and refuses what cannot
@@ -65,6 +84,8 @@ pub struct Wanted {
     /// every port and protocol. Else all other TCP of the node is redirected, and its UDP and SCTP
     /// dropped, like anybody's.
     pub node_ports: Vec<u16>,
+    /// UDP and SCTP ports that are left to everybody; sorted, each once. On all others both are dropped.
+    pub unguarded: Vec<(Uncarried, u16)>,
 }
 
 impl Wanted {
@@ -102,6 +123,7 @@ impl Wanted {
             canary_port,
             node_addresses: addresses,
             node_ports: Vec::new(),
+            unguarded: Vec::new(),
         })
     }
 
@@ -122,11 +144,29 @@ impl Wanted {
         }
     }
 
+    /// The same wish with these UDP and SCTP ports left to everybody, whatever the policies say.
+    ///
+    /// # Errors
+    /// A port is 0.
+    pub fn with_unguarded(
+        mut self,
+        ports: impl IntoIterator<Item = (Uncarried, u16)>,
+    ) -> Result<Self, RedirectError> {
+        self.unguarded = ports.into_iter().collect();
+        self.unguarded.sort_unstable();
+        self.unguarded.dedup();
+        match self.unguarded.iter().any(|(_, port)| *port == 0) {
+            true => Err(RedirectError::ZeroPort { name: "unguarded" }),
+            false => Ok(self),
+        }
+    }
+
     /// The same wish in canonical form.
     pub(crate) fn canonical(&self) -> Result<Self, RedirectError> {
         let addresses = self.node_addresses.iter().copied();
         Self::new(self.listen_port, self.canary_port, addresses)?
-            .with_node_ports(self.node_ports.iter().copied())
+            .with_node_ports(self.node_ports.iter().copied())?
+            .with_unguarded(self.unguarded.iter().copied())
     }
 
     /// The node addresses of one family, in order.

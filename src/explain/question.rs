@@ -18,7 +18,8 @@ use podwall_policy::verdict::Verdict;
 use podwall_proxy::world::Nodes;
 
 use crate::failure::Failure;
-use crate::offline::{self, ENFORCED, Port};
+use crate::offline::{self, ENFORCED};
+use crate::port::Port;
 use crate::source::State;
 
 /// A question and what both sides say.

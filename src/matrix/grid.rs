@@ -14,7 +14,8 @@ use podwall_policy::flow::{Direction, Flow};
 use podwall_policy::object::Pod;
 use podwall_policy::peer::{Identity, MatchingRules, Peer};
 
-use crate::offline::{self, Port};
+use crate::offline;
+use crate::port::Port;
 
 /// The verdicts of `pods` x `pods` x `ports`.
 pub struct Grid {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::wanted::Uncarried;
 
 fn wanted() -> Wanted {
     let nodes = ["10.1.0.1", "fd00::1"].map(|node| node.parse::<IpAddr>().unwrap());
@@ -116,6 +117,33 @@ fn p11_s65_strict_rules_let_the_node_past_on_its_ports_only() {
             others.map(str::to_owned).collect()
         };
         assert_eq!(rest(&strict), rest(&wanted()));
+    }
+}
+
+#[test]
+fn s60_ports_left_to_everybody_are_accepted_before_the_drop_and_nothing_else_changes() {
+    let ports = [
+        (Uncarried::Sctp, 3868),
+        (Uncarried::Udp, 53),
+        (Uncarried::Udp, 53),
+    ];
+    let open = wanted().with_unguarded(ports).unwrap();
+    for family in Family::ALL {
+        let (with, without) = (rules(&open, family), rules(&wanted(), family));
+        let added: Vec<&str> = with
+            .lines()
+            .filter(|line| !without.contains(line))
+            .collect();
+        assert_eq!(
+            added,
+            [
+                "-A PODWALL_INPUT -p udp -m udp --dport 53 -j ACCEPT",
+                "-A PODWALL_INPUT -p sctp -m sctp --dport 3868 -j ACCEPT",
+            ]
+        );
+        let at = |rule: &str| with.lines().position(|line| line.ends_with(rule)).unwrap();
+        assert!(at("-j PODWALL_SPOOFED") < at("--dport 53 -j ACCEPT"));
+        assert!(at("--dport 3868 -j ACCEPT") < at("-p udp -j DROP"));
     }
 }
 

@@ -44,6 +44,7 @@ fn what_cannot_be_a_node_is_refused_by_name() {
             .to_string();
         assert!(error.contains(word), "{address}: {error}");
         let built = Wanted {
+            unguarded: Vec::new(),
             listen_port: 1,
             canary_port: 2,
             node_addresses: addresses(&[address]),

@@ -223,13 +223,29 @@ pub fn ping(place: &Place, to: IpAddr) {
 
 /// Sends one packet of a bare IP protocol.
 pub fn send_protocol(place: &Place, to: IpAddr, protocol: i32) {
+    send_packet(place, to, protocol, &[0; 12]);
+}
+
+/// Sends an SCTP association's first packet; this needs no SCTP in the kernel.
+#[allow(dead_code)]
+pub fn send_sctp_init(place: &Place, to: SocketAddr) {
+    let mut packet = vec![0; 32];
+    packet[..2].copy_from_slice(&5000_u16.to_be_bytes());
+    packet[2..4].copy_from_slice(&to.port().to_be_bytes());
+    // One chunk, INIT, of 20 bytes (RFC 9260, section 3.3.2). Its checksum is wrong, which no rule looks at.
+    packet[12..16].copy_from_slice(&[1, 0, 0, 20]);
+    send_packet(place, to.ip(), 132, &packet);
+}
+
+/// Sends one packet of an IP protocol.
+fn send_packet(place: &Place, to: IpAddr, protocol: i32, packet: &[u8]) {
     let open = || {
         let domain = Domain::for_address(SocketAddr::new(to, 0));
         Socket::new(domain, Type::RAW, Some(Protocol::from(protocol))).unwrap()
     };
     let socket = place.enter(open).unwrap();
     socket
-        .send_to(&[0; 12], &SocketAddr::new(to, 0).into())
+        .send_to(packet, &SocketAddr::new(to, 0).into())
         .unwrap();
 }
 
