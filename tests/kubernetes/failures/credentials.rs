@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use podwall_lab::wait_until;
+use podwall_lab::{ApiClient, Request, wait_until};
 
 use crate::kubernetes::ordeal::Ordeal;
 use crate::kubernetes::stage::{LONG, Stage};
@@ -47,13 +47,17 @@ fn s84_the_rights_of_the_sidecar_are_taken_away() {
     let mut ordeal = Ordeal::begin(&stage);
     let binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/podwall-sidecar-shop";
     stage.admin().delete(binding).unwrap();
-    // The authorizer hears of it by a watch of its own.
+    // The authorizer hears of it by a watch of its own; watches that run are not asked again.
+    let place = stage.scene.lab.node().place();
+    let asker = ApiClient::new(place, &stage.kubeconfig()).unwrap();
+    let refused = || asker.send(Request::get("/api/v1/pods")).unwrap().0 == 403;
+    assert!(wait_until(SOON, refused));
+    stage.faults().cut();
     let told = || {
-        stage.faults().cut();
         let (_, text) = stage.readiness();
         text.contains("403") && text.contains(&stage.account.user()) && text.contains("pods")
     };
-    assert!(wait_until(LONG, told), "{}", stage.output());
+    assert!(wait_until(SOON, told), "{}", stage.output());
     ordeal.holds(&stage);
     stage.grant();
     ordeal.ends_well(&mut stage);
