@@ -61,9 +61,10 @@ fn main() -> ExitCode {
 }
 
 /// `RUST_LOG`, else `info`. The API client tells every attempt that fails; podwall says what it comes to, when
-/// it begins and once per minute. Whoever wants the former names `kube_runtime` in `RUST_LOG`.
+/// it begins and once per minute. Whoever wants the former names `kube_runtime` or
+/// `kube_client` in `RUST_LOG`.
 fn filter() -> EnvFilter {
-    const QUIET: &str = "kube_runtime=off";
+    const QUIET: &str = "kube_runtime=off,kube_client=off";
     let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     EnvFilter::try_new(format!("{QUIET},{wanted}"))
         .ok()

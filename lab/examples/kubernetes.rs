@@ -1,13 +1,12 @@
 //! Makes the lab's Kubernetes ready before it is needed, and prints where it is. `cargo xtask setup` runs this.
 //!
-//! Where `KUBEBUILDER_ASSETS` is set, it is that directory, and nothing is built.
+//! Where `KUBEBUILDER_ASSETS` is set it is that directory; what a node needs besides is built where a node can run.
 #![allow(clippy::print_stdout)]
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let given = env::var_os("KUBEBUILDER_ASSETS").filter(|dir| !dir.is_empty());
-    match given.map_or_else(podwall_lab::build_kubernetes, |dir| Ok(PathBuf::from(dir))) {
+    match podwall_lab::prepare_kubernetes() {
         Ok(path) => {
             println!("{}", path.display());
             ExitCode::SUCCESS

@@ -38,6 +38,34 @@ pub enum LabError {
          devices; run as root"
     )]
     NotRoot,
+    /// A path that a node's programs need and cannot see.
+    #[error(
+        "{} cannot be seen by a Kubernetes node's programs, for which {} is a directory of the lab's own; set TMPDIR \
+         (for the lab's files) or CARGO_TARGET_DIR (for Kubernetes' programs) to a directory elsewhere",
+        path.display(), own.display()
+    )]
+    Hidden {
+        /// The path.
+        path: std::path::PathBuf,
+        /// What covers it.
+        own: std::path::PathBuf,
+    },
+    /// The path of a socket is longer than the kernel takes.
+    #[error(
+        "the path of a socket, {}, is {} bytes long and may have {max}; set TMPDIR to a shorter directory",
+        path.display(), path.as_os_str().len()
+    )]
+    LongPath {
+        /// The path.
+        path: std::path::PathBuf,
+        /// The most that fits.
+        max: usize,
+    },
+    /// The lab has a Kubernetes already.
+    #[error(
+        "this lab has a Kubernetes already; a lab has one control plane or one node, so start a second lab"
+    )]
+    HasKubernetes,
     /// An operation of the system failed.
     #[error("{what}: {source}")]
     Io {

@@ -19,7 +19,7 @@ mod pki;
 
 pub use account::Account;
 pub use client::{ApiClient, Request};
-pub use components::build_kubernetes;
+pub use components::{build_kubernetes, prepare_kubernetes};
 pub use control::ControlPlane;
 pub use image::Image;
 pub use node::{KubernetesNode, container_status};

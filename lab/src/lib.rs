@@ -37,7 +37,7 @@ pub use elevate::{elevate, is_elevated};
 pub use error::{LabError, LabResult};
 pub use kubernetes::{
     Account, ApiClient, ControlPlane, Image, KubernetesNode, Request, build_kubernetes,
-    container_status,
+    container_status, prepare_kubernetes,
 };
 pub use lab::Lab;
 pub use nginx::Nginx;
@@ -45,7 +45,7 @@ pub use place::Place;
 pub use pod::{Node, Pod};
 pub use process::Process;
 pub use rustix::process::Signal;
-pub use sidecar::{Endpoints, Sidecar, Source};
+pub use sidecar::{Endpoints, Sidecar, Source, access_log};
 pub use skip::skipped;
 pub use spec::PodSpec;
 pub use wait::wait_until;

@@ -1,10 +1,11 @@
 //! The lab's directory: made fresh, locked while its owner lives, removed with it. Old ones whose owner is dead are
-//! removed by the next lab. What is written inside is not this file's matter.
+//! removed by the next lab, with the control groups that bear their name. What is written inside is not this file's matter.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File, Permissions},
     io::Write,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt, fchown},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
     time::{SystemTime, UNIX_EPOCH},
@@ -66,6 +67,15 @@ pub(crate) fn make_dir(path: &Path) -> LabResult<()> {
     fs::set_permissions(path, Permissions::from_mode(0o755)).map_err(LabError::io(what()))
 }
 
+/// Makes a directory that only its owner may enter.
+pub(crate) fn make_private_dir(path: &Path) -> LabResult<()> {
+    let what = || format!("create {}", path.display());
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(path)
+        .map_err(LabError::io(what()))
+}
+
 /// Replaces a file by this text, whatever the umask. A reader sees the old text or the new, and at no moment can
 /// anybody read it whom `mode` does not let. The draft beside it begins with a dot and ends with `.tmp`.
 pub(crate) fn replace_file(path: &Path, text: &str, mode: u32) -> LabResult<()> {
@@ -114,8 +124,31 @@ fn remove_stale(parent: &Path) {
         let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
         if ours && is_abandoned(&entry.path()) {
             let _ = fs::remove_dir_all(entry.path());
+            remove_groups(&entry.file_name());
         }
     }
+}
+
+/// Removes the control groups of that name and those below. Left over only where the holder was killed, too.
+fn remove_groups(name: &OsStr) {
+    let root = Path::new("/sys/fs/cgroup");
+    let hierarchies = fs::read_dir(root).into_iter().flatten().flatten();
+    for top in hierarchies
+        .map(|entry| entry.path())
+        .chain([root.to_owned()])
+    {
+        remove_group(&top.join(name));
+    }
+}
+
+/// A control group can be removed only after those below it.
+fn remove_group(group: &Path) {
+    for below in fs::read_dir(group).into_iter().flatten().flatten() {
+        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_group(&below.path());
+        }
+    }
+    let _ = fs::remove_dir(group);
 }
 
 /// An owner that lives holds the lock; one that cannot be opened is not ours to remove. Everybody may write to the

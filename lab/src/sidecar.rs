@@ -231,10 +231,7 @@ impl Sidecar {
     /// Every access-log line so far.
     #[must_use]
     pub fn log(&self) -> Vec<Value> {
-        let text = self.process.stdout_so_far();
-        text.lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
+        access_log(&self.process.stdout_so_far())
     }
 
     /// Waits for the first access-log line from the `skip`-th on for which `wanted` holds.
@@ -258,6 +255,15 @@ impl Sidecar {
             output: self.process.output_so_far(),
         })
     }
+}
+
+/// The access-log lines among what a sidecar printed; what it says on stderr is no JSON.
+#[must_use]
+pub fn access_log(printed: &str) -> Vec<Value> {
+    let lines = printed.lines();
+    lines
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
 }
 
 fn host_ips(lab: &Lab) -> String {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use podwall_lab::{
     ApiClient, CurlResult, Endpoints, Image, KubernetesNode, Lab, LabError, LabResult, Process,
-    Sidecar, wait_until,
+    Sidecar, access_log, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -165,13 +165,14 @@ impl Stage for KubernetesStage {
     }
 
     fn lines(&self) -> usize {
-        lines(&self.log).count()
+        access_log(&self.log.stdout_so_far()).len()
     }
 
     fn line(&self, skip: usize, wanted: &dyn Fn(&Value) -> bool) -> LabResult<Option<Value>> {
         let mut found = None;
         let _ = wait_until(REQUEST, || {
-            found = lines(&self.log).skip(skip).find(|line| wanted(line));
+            let lines = access_log(&self.log.stdout_so_far());
+            found = lines.into_iter().skip(skip).find(|line| wanted(line));
             found.is_some() || self.log.status().is_some()
         });
         match self.log.status() {
@@ -190,7 +191,7 @@ impl Stage for KubernetesStage {
         let mut text = "\nThe cluster is running. In another terminal, as root:\n".to_owned();
         let _ = writeln!(
             text,
-            "  export KUBECONFIG={}\n  alias enter='{}'",
+            "  export KUBECONFIG='{}'\n  alias enter='{}'",
             control.kubeconfig().display(),
             control.place().entry()
         );
@@ -220,16 +221,6 @@ impl Stage for KubernetesStage {
         );
         text
     }
-}
-
-/// Every access-log line so far; what podwall says on stderr is in the same log, and is no JSON.
-fn lines(log: &Process) -> impl Iterator<Item = Value> {
-    let text = log.stdout_so_far();
-    let lines: Vec<Value> = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
-    lines.into_iter()
 }
 
 /// The pod's first IPv4 address.

@@ -225,7 +225,8 @@ impl ApiClient {
         self.succeed(Request::delete(path))
     }
 
-    /// Creates or updates every object of these YAML documents, in their order, by server-side apply.
+    /// Creates or updates every object of these YAML documents, in their order, by server-side apply. A field that the
+    /// server does not know is refused.
     ///
     /// # Errors
     /// As [`ApiClient::create`], [`LabError::Io`] where a document is not YAML; what came before it is applied.
@@ -235,7 +236,7 @@ impl ApiClient {
                 LabError::io("read a manifest to apply")(std::io::Error::other(error.to_string()))
             })?;
             let path = self.path(&object)?;
-            let path = format!("{path}?fieldManager={MANAGER}&force=true");
+            let path = format!("{path}?fieldManager={MANAGER}&force=true&fieldValidation=Strict");
             let request = Request::new("PATCH", path, "application/apply-patch+yaml", object);
             self.succeed(request)
         });

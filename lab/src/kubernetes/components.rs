@@ -11,14 +11,16 @@ use std::{
     env,
     ffi::OsStr,
     fs::{self, File},
-    hash::{DefaultHasher, Hasher},
+    io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use ring::digest::{Context, SHA256};
 use rustix::fs::{FlockOperation, flock};
 
+use super::{image::hex, node::KubernetesNode};
 use crate::{Cmd, LabError, LabResult, Place, tools};
 
 /// Names a directory with `etcd` and `kube-apiserver`, by the convention of the Kubernetes test environments.
@@ -27,9 +29,12 @@ const ASSETS: &str = "KUBEBUILDER_ASSETS";
 const PREFIX: &str = "podwall-kubernetes-";
 /// Where Go's own archive installs it, often not on PATH.
 const GO: &str = "/usr/local/go/bin/go";
+/// How long a binary of another source is kept.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// What to do without Go.
-const MEND: &str = "install Go (https://go.dev/dl) of the version that lab/kubernetes/go.mod names or later, or set \
-                    KUBEBUILDER_ASSETS to a directory with etcd and kube-apiserver";
+const MEND: &str = "install Go (https://go.dev/dl) of the version that lab/kubernetes/go.mod names or later; a control \
+                    plane without a node can also be had by KUBEBUILDER_ASSETS, a directory with etcd and \
+                    kube-apiserver";
 
 /// Kubernetes' programs, found.
 #[derive(Clone, Debug)]
@@ -54,11 +59,28 @@ impl Components {
         build_kubernetes().map(Self::Whole)
     }
 
+    /// The files that are the programs, where they are known.
+    pub(crate) fn files(&self) -> Vec<&Path> {
+        match self {
+            Self::Assets(_) => Vec::new(),
+            Self::Whole(binary) => vec![binary],
+        }
+    }
+
     /// The component of that name (`kube-apiserver`), to be run at `place`.
     pub(crate) fn command(&self, place: &Place, name: &str) -> LabResult<Cmd> {
+        let command = place.command(self.program(name)?);
+        Ok(match self {
+            Self::Whole(_) => command.arg(name),
+            Self::Assets(_) => command,
+        })
+    }
+
+    /// The file to run for a component.
+    fn program(&self, name: &str) -> LabResult<PathBuf> {
         match self {
-            Self::Whole(binary) => Ok(place.command(binary).arg(name)),
-            Self::Assets(dir) if dir.join(name).is_file() => Ok(place.command(dir.join(name))),
+            Self::Whole(binary) => Ok(binary.clone()),
+            Self::Assets(dir) if dir.join(name).is_file() => Ok(dir.join(name)),
             Self::Assets(dir) => Err(LabError::NoKubernetes {
                 fault: format!(
                     "{ASSETS} is {} and has no {name}; unset it, so that the lab builds its own",
@@ -69,9 +91,28 @@ impl Components {
     }
 }
 
+/// Makes ready what any lab of this process can need, so that no lab has to wait for it; gives the directory that
+/// `KUBEBUILDER_ASSETS` names, else the binary of [`build_kubernetes`].
+///
+/// # Errors
+/// As [`build_kubernetes`], and [`LabError::NoKubernetes`] where the directory lacks a program.
+pub fn prepare_kubernetes() -> LabResult<PathBuf> {
+    let found = Components::find()?;
+    if let Components::Assets(dir) = &found {
+        for name in ["etcd", "kube-apiserver"] {
+            found.program(name)?;
+        }
+        if KubernetesNode::obstacle().is_none() {
+            build_kubernetes()?;
+        }
+        return Ok(dir.clone());
+    }
+    build_kubernetes()
+}
+
 /// The binary that is every Kubernetes component, built from `lab/kubernetes/` where it is missing.
 ///
-/// The first build takes about 8 minutes on 2 cores and 3 GB in Go's caches, later ones seconds; the binary is
+/// The first build takes about 8 minutes on 2 cores and 5 GB in Go's caches, later ones seconds; the binary is
 /// 160 MB, in the directory `kubernetes` of cargo's target directory. Of several callers at the same time, also in
 /// other processes, one builds and the others wait for it. A build is told in one line on stderr.
 ///
@@ -81,7 +122,7 @@ pub fn build_kubernetes() -> LabResult<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("kubernetes");
     let module = Module::read(&source)?;
     let dir = target(&source).join("kubernetes");
-    let binary = dir.join(format!("{PREFIX}{:016x}", module.hash));
+    let binary = dir.join(format!("{PREFIX}{}", module.hash));
     if binary.exists() {
         return Ok(binary);
     }
@@ -99,7 +140,7 @@ struct Module {
     /// Of Kubernetes, as `v1.2.3`.
     version: String,
     /// Of all its files. The version of Go is left out, so that the binary can be used on a machine without Go.
-    hash: u64,
+    hash: String,
 }
 
 impl Module {
@@ -115,11 +156,11 @@ impl Module {
             .filter(|path| is_source(path))
             .collect();
         files.sort();
-        let mut hasher = DefaultHasher::new();
+        let mut digest = Context::new(&SHA256);
         for file in &files {
             let text = fs::read(file).map_err(LabError::io(format!("read {}", file.display())))?;
-            hasher.write(file.file_name().unwrap_or_default().as_encoded_bytes());
-            hasher.write(&text);
+            digest.update(file.file_name().unwrap_or_default().as_encoded_bytes());
+            digest.update(&text);
         }
         let file = dir.join("go.mod");
         let text =
@@ -129,7 +170,7 @@ impl Module {
         })?;
         Ok(Self {
             version: version.to_owned(),
-            hash: hasher.finish(),
+            hash: hex(&digest.finish())[..16].to_owned(),
         })
     }
 }
@@ -177,7 +218,7 @@ fn build(source: &Path, version: &str, binary: &Path) -> LabResult<()> {
             fault: format!("it must be built, and there is no `go`; {MEND}"),
         })?;
     eprintln!(
-        "podwall-lab: building Kubernetes {version} into {}: about 8 minutes and 3 GB in Go's caches the first time, \
+        "podwall-lab: building Kubernetes {version} into {}: about 8 minutes and 5 GB in Go's caches the first time, \
          seconds later",
         binary.display()
     );
@@ -207,11 +248,15 @@ fn build(source: &Path, version: &str, binary: &Path) -> LabResult<()> {
     fs::rename(&draft, binary).map_err(LabError::io(format!("rename to {}", binary.display())))
 }
 
-/// Removes binaries of other sources. One that still runs, runs on.
+/// Removes binaries of other sources that are a day old: a younger one may be about to be started by another checkout.
+/// One that still runs, runs on.
 fn remove_others(dir: &Path, binary: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        if ours && entry.path() != binary {
+        let age = entry
+            .metadata()
+            .and_then(|meta| meta.modified()?.elapsed().map_err(io::Error::other));
+        if ours && entry.path() != binary && age.is_ok_and(|age| age >= DAY) {
             let _ = fs::remove_file(entry.path());
         }
     }

@@ -19,7 +19,7 @@ use super::{
     pki::Pki,
 };
 
-pub(crate) use launch::{Settings, wait_for};
+pub(crate) use launch::{Settings, fits_a_socket, wait_for};
 
 /// Bound on a graceful stop: the API server lets requests end, which takes it a second.
 const STOP: Duration = Duration::from_secs(90);

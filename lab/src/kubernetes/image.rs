@@ -14,7 +14,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use ring::digest::{SHA256, digest};
+use ring::digest::{Digest, SHA256, digest};
 use serde_json::{Value, json};
 
 use crate::{LabError, LabResult, scratch::make_dir, tools};
@@ -208,16 +208,18 @@ impl Image {
 
 /// Keeps a blob under its digest and gives its descriptor.
 fn add(blobs: &Path, content: &[u8], media_type: &str) -> LabResult<Value> {
-    let hex: String = digest(&SHA256, content)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex = hex(&digest(&SHA256, content));
     let path = blobs.join(&hex);
     fs::write(&path, content).map_err(LabError::io(format!("write {}", path.display())))?;
     Ok(json!({
         "mediaType": media_type, "digest": format!("sha256:{hex}"), "size": content.len(),
     }))
+}
+
+/// A digest as it is written.
+pub(super) fn hex(digest: &Digest) -> String {
+    let bytes = digest.as_ref().iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// This machine's processor, as images name it.

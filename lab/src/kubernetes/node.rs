@@ -17,16 +17,20 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-
 use crate::{
     Cmd, ControlPlane, LabError, LabResult, Place, Process, address, elevate::in_user_namespace,
     manifest::NODE, scratch::make_dir, tools, wait::wait_every,
 };
 
-use super::{components::Components, control::wait_for, image::Image, kubeconfig};
+use super::{
+    components::Components,
+    control::{fits_a_socket, wait_for},
+    image::Image,
+    kubeconfig,
+};
 
 pub use containers::container_status;
+use containers::is_ready;
 use room::Room;
 
 /// Bound on the start of each program and on the node's way to readiness: ten seconds on an idle machine.
@@ -66,7 +70,7 @@ impl KubernetesNode {
         }
         let dir = place.dir().join("node");
         make_dir(&dir)?;
-        let room = Room::build(place, &dir)?;
+        let room = Room::build(place, &dir, &components.files())?;
         let start = Start {
             control: &control,
             components: &components,
@@ -143,18 +147,11 @@ impl KubernetesNode {
 
     fn wait_until_ready(&self) -> LabResult<()> {
         let api = self.control.admin();
-        let ready = |node: &Value| {
-            let conditions = node["status"]["conditions"].as_array();
-            conditions.is_some_and(|all| {
-                all.iter()
-                    .any(|one| one["type"] == "Ready" && one["status"] == "True")
-            })
-        };
         let node = format!("/api/v1/nodes/{NODE}");
         let account = "/api/v1/namespaces/default/serviceaccounts/default";
         let up = wait_every(ASK, START, || {
             self.ended().is_some()
-                || api.get(&node).is_ok_and(|node| ready(&node)) && api.get(account).is_ok()
+                || api.get(&node).is_ok_and(|node| is_ready(&node)) && api.get(account).is_ok()
         });
         match self.ended() {
             Some((name, process)) => Err(LabError::Ended {
@@ -234,6 +231,7 @@ impl Start<'_> {
             .spawn()?;
         // Seen from outside of the room.
         let socket = self.dir.join(config::CONTAINERD.trim_start_matches('/'));
+        fits_a_socket(&socket)?;
         wait_for("containerd", &process, || {
             std::os::unix::net::UnixStream::connect(&socket).is_ok()
         })?;
@@ -301,14 +299,12 @@ impl Start<'_> {
     }
 }
 
-/// The directory with CNI's programs.
+/// The directory with CNI's programs, all of those that the pods' network names.
 fn cni() -> LabResult<PathBuf> {
-    let found = CNI.iter().map(PathBuf::from);
-    found
-        .into_iter()
-        .find(|dir| dir.join("bridge").exists())
-        .ok_or_else(|| LabError::MissingTool {
-            tool: "CNI's bridge".to_owned(),
-            package: "containernetworking-plugins",
-        })
+    let has_all = |dir: &PathBuf| config::PLUGINS.iter().all(|name| dir.join(name).exists());
+    let found = CNI.iter().map(PathBuf::from).find(has_all);
+    found.ok_or_else(|| LabError::MissingTool {
+        tool: format!("CNI's {}", config::PLUGINS.join(", ")),
+        package: "containernetworking-plugins",
+    })
 }

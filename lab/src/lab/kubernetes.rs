@@ -1,7 +1,7 @@
 //! The lab's control plane and its node: when they start, and which addresses they have.
 
 use crate::{
-    ControlPlane, KubernetesNode, Lab, LabResult, address,
+    ControlPlane, KubernetesNode, Lab, LabError, LabResult, address,
     kubernetes::{Components, Mirror, Settings},
 };
 
@@ -32,6 +32,9 @@ impl Lab {
         if let Some(mirror) = &self.mirror {
             return Ok(mirror.control().clone());
         }
+        if self.dir().join("kubernetes").exists() {
+            return Err(LabError::HasKubernetes);
+        }
         let control =
             ControlPlane::start_at(self.node.place(), Components::find()?, settings(false))?;
         self.mirror = Some(Mirror::new(control.clone()));
@@ -50,10 +53,14 @@ impl Lab {
     /// # Errors
     /// [`crate::LabError::NotRoot`] in a user namespace, [`crate::LabError::MissingTool`] without containerd, runc or
     /// CNI's plug-ins, [`crate::LabError::NoKubernetes`], [`crate::LabError::Ended`] or [`crate::LabError::Timeout`]
-    /// with the program's own words.
+    /// with the program's own words; [`crate::LabError::Hidden`] and [`crate::LabError::LongPath`] where the lab's
+    /// directory, or that of the programs, is somewhere that cannot be used.
     pub fn start_kubernetes_node(&mut self) -> LabResult<KubernetesNode> {
         if let Some(obstacle) = KubernetesNode::obstacle() {
             return Err(obstacle);
+        }
+        if self.dir().join("kubernetes").exists() {
+            return Err(LabError::HasKubernetes);
         }
         let (place, components) = (self.node.place(), Components::whole()?);
         let control = ControlPlane::start_at(place, components.clone(), settings(true))?;

@@ -58,6 +58,7 @@ fn owner_process() {
         Ok("wait") => hold_a_lab(),
         Ok("control-plane") => hold_a_control_plane(),
         Ok("node") => hold_a_node(),
+        Ok("node-starting") => start_a_node(),
         Ok("plain-user") => {
             elevate().unwrap();
             plain_user::use_a_lab();
@@ -85,7 +86,7 @@ fn hold_a_control_plane() {
     tell_and_wait(&traces);
 }
 
-/// The same with a node, which has begun to start a pod.
+/// The same with a node that runs a pod.
 fn hold_a_node() {
     let mut lab = Lab::start().unwrap();
     let _node = node::with_a_pod(&mut lab);
@@ -94,12 +95,25 @@ fn hold_a_node() {
     tell_and_wait(&traces);
 }
 
+/// Tells of its lab before there is a node in it, and then starts one.
+fn start_a_node() {
+    let mut lab = Lab::start().unwrap();
+    let mark = format!("86403.{}", std::process::id());
+    tell(&Traces::of(&lab, lab.node(), &mark));
+    let _node = node::with_a_pod(&mut lab);
+    panic!("nobody killed it");
+}
+
 fn tell_and_wait(traces: &Traces) {
+    tell(traces);
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+fn tell(traces: &Traces) {
     let Traces {
         mark,
         dir,
         namespaces,
     } = traces;
     println!("LAB {mark} {} {}", dir.display(), namespaces.join(" "));
-    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }

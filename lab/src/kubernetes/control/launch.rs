@@ -11,10 +11,16 @@ use std::{
     time::Duration,
 };
 
-use crate::{Cmd, LabError, LabResult, Place, Process, wait::wait_every};
+use crate::{
+    Cmd, LabError, LabResult, Place, Process, scratch::make_private_dir, wait::wait_every,
+};
 
 use super::super::{components::Components, pki::Pki};
 
+/// etcd's directory: its data and its sockets, which know no password.
+const ETCD: &str = "etcd";
+/// The longest path of a unix socket, without the byte that ends it.
+const SOCKET_PATH: usize = 107;
 /// The API server's port.
 const PORT: u16 = 6443;
 /// Bound on each component's start; about a second on an idle machine, several on a busy one.
@@ -83,12 +89,18 @@ pub(super) fn sign(pki: &Pki, settings: &Settings) -> LabResult<()> {
 /// Starts etcd; returns when it listens.
 pub(super) fn etcd(components: &Components, place: &Place, dir: &Path) -> LabResult<Process> {
     let client = socket(dir);
+    let rooms = dir.join(ETCD);
+    make_private_dir(&rooms)?;
+    let peer = rooms.join("peer.sock");
+    [&client, &peer]
+        .into_iter()
+        .try_for_each(|path| fits_a_socket(path))?;
     let url = |path: &Path| format!("unix://{}", path.display());
-    let peer = url(&dir.join("etcd-peer.sock"));
+    let peer = url(&peer);
     let process = components
         .command(place, "etcd")?
         .arg("--name=lab")
-        .arg(format!("--data-dir={}", dir.join("etcd").display()))
+        .arg(format!("--data-dir={}", rooms.join("data").display()))
         .arg(format!("--listen-client-urls={}", url(&client)))
         .arg(format!("--advertise-client-urls={}", url(&client)))
         .arg(format!("--listen-peer-urls={peer}"))
@@ -166,5 +178,16 @@ pub(crate) fn wait_for(name: &str, process: &Process, ready: impl Fn() -> bool) 
 }
 
 fn socket(dir: &Path) -> PathBuf {
-    dir.join("etcd.sock")
+    dir.join(ETCD).join("client.sock")
+}
+
+/// Refuses a path on which no unix socket can listen.
+pub(crate) fn fits_a_socket(path: &Path) -> LabResult<()> {
+    if path.as_os_str().len() <= SOCKET_PATH {
+        return Ok(());
+    }
+    Err(LabError::LongPath {
+        path: path.to_owned(),
+        max: SOCKET_PATH,
+    })
 }

@@ -11,6 +11,8 @@ use crate::{address, manifest::NODE};
 pub(super) const PAUSE: &str = "localhost/podwall-lab/pause:1";
 /// containerd's socket.
 pub(super) const CONTAINERD: &str = "/run/containerd/containerd.sock";
+/// CNI's programs that a pod's network takes.
+pub(super) const PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "portmap"];
 /// Where the description of the pods' network is.
 pub(super) const NETWORKS: &str = "/run/podwall-lab/cni";
 
@@ -25,6 +27,9 @@ state = "/run/containerd"
 
 [grpc]
   address = "{CONTAINERD}"
+
+[plugins."io.containerd.internal.v1.opt"]
+  path = "/var/lib/containerd/opt"
 
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{PAUSE}"

@@ -127,9 +127,9 @@ impl KubernetesNode {
     }
 }
 
-/// Whether a pod's object says that it is ready.
-fn is_ready(pod: &Value) -> bool {
-    let conditions = pod["status"]["conditions"].as_array();
+/// Whether an object's conditions say that it is ready.
+pub(super) fn is_ready(object: &Value) -> bool {
+    let conditions = object["status"]["conditions"].as_array();
     let mut conditions = conditions.into_iter().flatten();
     conditions.any(|one| one["type"] == "Ready" && one["status"] == "True")
 }
