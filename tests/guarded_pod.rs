@@ -1,5 +1,5 @@
-//! The hand-written Pod of `deploy/demo/cluster.yaml` on a real node: started, probed, killed and started again by a
-//! real kubelet, with the service account's projected token and the downward API, as anybody would run it.
+//! The hand-written Pod of `deploy/demo/cluster.yaml` on a real node: applied by kubectl as its header says, started,
+//! probed, killed and started again by a real kubelet, with the service account's projected token and the downward API.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -20,26 +20,28 @@ fn a_guarded_pod_admits_whom_the_policy_names_and_nobody_else_whatever_is_killed
     if skipped("a guarded pod on a node", KubernetesNode::obstacle()) {
         return;
     }
-    let node = Node::start();
+    let mut node = Node::start();
     without_permission_the_application_does_not_start(&node);
-    node.grant_sidecar();
-    let app2 = node
-        .node
-        .wait_until_pod_ready("my-app-ns", "app2", LONG)
-        .unwrap();
-    // Ready by an HTTP probe of nginx through podwall's rules, though no policy names the kubelet.
-    assert_eq!(node.restarts("nginx"), 0, "{:#}", app2["status"]);
+    let granted = node.grant_sidecar();
+    let ready = node.node.wait_until_pod_ready("my-app-ns", "app2", LONG);
+    ready.unwrap();
+    let started = node.status("nginx")["state"]["running"]["startedAt"].clone();
+    // Both are RFC 3339 in UTC, to the second.
+    assert!(
+        started.as_str().unwrap() >= &*granted,
+        "{started} {granted}"
+    );
     for url in node.urls(80) {
         assert_eq!(node.ask("app1", &url).http, Some(200), "{url}");
         assert!(node.ask("rogue", &url).reset, "{url}");
     }
-    let line = node.log_line("no_rule_admits");
+    let line = node.log_line("rogue", "no_rule_admits");
     assert_eq!(
         line["nearest_miss"]["policy"],
         "my-app-ns/allow-app1-access-app2"
     );
     assert_eq!(line["peer"], "my-app-ns/rogue", "{line:#}");
-    killed_containers_let_nobody_in(&node);
+    killed_containers_let_nobody_in(&mut node);
     commands_in_the_pod_read_the_cluster(&node);
 }
 
@@ -51,29 +53,43 @@ fn without_permission_the_application_does_not_start(node: &Node) {
     let (code, detail) = node.endpoints().get("/readyz").unwrap();
     assert_eq!(code, 503, "{detail}");
     assert!(detail.contains(account), "{detail}");
-    let waits = node.status("nginx");
-    assert!(waits["state"]["waiting"].is_object(), "{waits:#}");
+    // The kubelet has asked twice, a second apart: one that did not wait would have started nginx by now.
+    assert!(wait_until(LONG, || node.unhealthy("podwall") >= 2));
     for client in ["app1", "rogue"] {
         let seen = node.ask(client, &node.urls(80)[0]);
         assert!(seen.reset, "{client}: {seen:?}");
+        assert_eq!(node.log_line(client, "not_synced")["verdict"], "deny");
     }
+    let waits = node.status("nginx");
+    assert!(waits["state"]["waiting"].is_object(), "{waits:#}");
 }
 
-/// A rogue tries all the time, while the sidecar is killed and comes back, and then while nginx is.
-fn killed_containers_let_nobody_in(node: &Node) {
+/// A rogue tries all the time, while the sidecar is killed and comes back, once at once and once after the kubelet's
+/// back-off of ten seconds, and then while nginx is.
+fn killed_containers_let_nobody_in(node: &mut Node) {
+    let before = (node.unhealthy("nginx"), node.restarts("nginx"));
     let siege = node.besiege("rogue");
-    for container in ["podwall", "nginx"] {
+    for (container, restarts) in [("podwall", 1), ("podwall", 2), ("nginx", 1)] {
         node.kill(container);
-        siege.tries_again();
-        node.wait_until_back(container, 1);
-        assert_eq!(node.ask("app1", &node.urls(80)[0]).http, Some(200));
-        siege.tries_again();
-        // The kubelet's probes of nginx pass while podwall is away.
-        assert_eq!(node.restarts("nginx"), u64::from(container == "nginx"));
+        siege.tries_again(node);
+        if (container, restarts) == ("podwall", 2) {
+            // The probes tell the truth about nginx while podwall is away.
+            assert!(node.is_waiting_to_restart("podwall"));
+            assert_eq!(node.ask_from_node().http, Some(200));
+        }
+        node.wait_until_back(container, restarts);
+        for url in node.urls(80) {
+            assert_eq!(node.ask("app1", &url).http, Some(200), "{url}");
+        }
+        siege.tries_again(node);
+        if container == "podwall" {
+            assert_eq!((node.unhealthy("nginx"), node.restarts("nginx")), before);
+        }
+        node.log_holds_no_allow_of("rogue");
     }
-    let tries = siege.lift();
-    let served = tries.iter().position(|seen| *seen != Seen::Reset);
-    assert_eq!(served, None, "the rogue was not always reset: {tries:?}");
+    let tries = siege.lift(node);
+    let other = tries.iter().find(|seen| **seen != Seen::Reset);
+    assert_eq!(other, None, "the rogue was not always reset");
 }
 
 /// As the pod's own account, which may not read other namespaces' policies, and then as one that may.

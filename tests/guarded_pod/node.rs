@@ -1,38 +1,36 @@
 //! The node with the scenario's pods: asked by its clients, read through its API, robbed of its containers.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use podwall_lab::{
-    CurlResult, Endpoints, Image, KubernetesNode, Lab, Output, Process, Sidecar, container_status,
-    wait_until,
+    Cmd, CurlResult, Endpoints, Image, KubernetesNode, Lab, Output, Process, Sidecar, access_log,
+    container_status, wait_until,
 };
 use serde_json::{Value, json};
 
 use super::super::LONG;
 
-const CLUSTER: &str = include_str!("../../deploy/demo/cluster.yaml");
-const POLICY: &str = include_str!("../../deploy/demo/allow-app1-access-app2.yaml");
-const ROLES: &str = include_str!("../../deploy/rbac/sidecar.yaml");
-const BINDING: &str = include_str!("../../deploy/rbac/sidecar-namespace.yaml");
-const READER: &str = include_str!("../../deploy/rbac/reader.yaml");
-
 /// The namespace of all pods that matter here.
 const NAMESPACE: &str = "my-app-ns";
 /// The guarded pod.
 const APP2: &str = "app2";
-/// Bound on a command in a container.
+/// Bound on a command in a container, or of kubectl.
 const EXEC: Duration = Duration::from_secs(60);
-/// Bound on one request in it.
+/// Bound on one request.
 const REQUEST: Duration = Duration::from_secs(10);
 /// What curl prints: HTTP code and its own exit code, 0 and 0 where all is well.
 const FORM: &str = "%{http_code} %{exitcode}\n";
-/// Tries until the file is there, or fifty thousand times.
+/// Tries until the file is there, or fifty thousand times. One try lasts as long as an arrival is held.
 const SIEGE: &str = r#"i=0; while [ ! -e /tmp/lift ] && [ $i -lt 50000 ]; do
 curl -q -s -g -o /dev/null -m 5 -w "$1" "$2"; i=$((i + 1)); done"#;
+/// Loops of tries for each address: while one try is held, others go on.
+const LOOPS: usize = 2;
 
 pub struct Node {
     pub node: KubernetesNode,
     app2: Value,
+    /// `kubectl logs --follow` of podwall's container, of the life that it has now.
     log: Process,
     lab: Lab,
 }
@@ -46,14 +44,23 @@ impl Node {
         for image in [Image::nginx(), Image::curl(), Sidecar::image(program)] {
             node.import(&image.unwrap()).unwrap();
         }
-        let api = node.control().admin();
         let namespace = json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE },
         });
-        api.create(&namespace).unwrap();
-        for manifest in [ROLES, POLICY, CLUSTER] {
-            api.apply(manifest).unwrap();
-        }
+        node.control().admin().create(&namespace).unwrap();
+        let policy = manifest("demo/allow-app1-access-app2.yaml");
+        kubectl(&node, |kubectl| kubectl.arg("apply").arg("-f").arg(policy));
+        // As the header of cluster.yaml says; what binds the roles comes later.
+        let (roles, cluster) = (manifest("rbac/sidecar.yaml"), manifest("demo/cluster.yaml"));
+        kubectl(&node, |kubectl| {
+            kubectl.args([
+                "apply".as_ref(),
+                "-f".as_ref(),
+                roles.as_os_str(),
+                "-f".as_ref(),
+                cluster.as_os_str(),
+            ])
+        });
         for client in ["app1", "rogue"] {
             node.wait_until_pod_ready(NAMESPACE, client, LONG).unwrap();
         }
@@ -67,25 +74,42 @@ impl Node {
         }
     }
 
-    /// Lets the service accounts of the namespace read what a sidecar reads.
-    pub fn grant_sidecar(&self) {
-        let api = self.node.control().admin();
-        api.apply(&BINDING.replace("shop", NAMESPACE)).unwrap();
+    /// Lets the service accounts of the namespace read what a sidecar reads, by the documented line; gives the
+    /// server's time of it.
+    pub fn grant_sidecar(&self) -> String {
+        let sed = self.lab.node().place().command("sed");
+        let binding = sed.arg(format!(r"s/\bshop\b/{NAMESPACE}/"));
+        let binding = binding
+            .arg(manifest("rbac/sidecar-namespace.yaml"))
+            .run(EXEC);
+        let binding = binding.unwrap().stdout;
+        kubectl(&self.node, |kubectl| {
+            kubectl.args(["apply", "-f", "-"]).stdin(binding)
+        });
+        let path = format!(
+            "/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings/podwall-sidecar"
+        );
+        let made = self.node.control().admin().get(&path).unwrap();
+        made["metadata"]["creationTimestamp"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
-    /// Lets the pod's account read all that `explain` asks for.
+    /// Lets the pod's account read all that `explain` asks for, by the documented lines.
     pub fn grant_reader(&self) {
-        let api = self.node.control().admin();
-        api.apply(READER).unwrap();
-        let binding = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-            "metadata": { "name": "podwall-reader" },
-            "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "podwall-reader",
-            },
-            "subjects": [{ "kind": "ServiceAccount", "name": "default", "namespace": NAMESPACE }],
+        let reader = manifest("rbac/reader.yaml");
+        kubectl(&self.node, |kubectl| {
+            kubectl.arg("apply").arg("-f").arg(reader)
         });
-        api.create(&binding).unwrap();
+        let words = [
+            "create",
+            "clusterrolebinding",
+            "podwall-reader",
+            "--clusterrole=podwall-reader",
+        ];
+        let account = format!("--serviceaccount={NAMESPACE}:default");
+        kubectl(&self.node, |kubectl| kubectl.args(words).arg(account));
     }
 
     /// Where nginx is asked, over both families.
@@ -110,17 +134,24 @@ impl Node {
         curl
     }
 
-    /// A client that tries until it is lifted.
-    pub fn besiege(&self, client: &'static str) -> Siege<'_> {
-        let url = &self.urls(80)[0];
-        let words = words(&["sh", "-c", SIEGE, "siege", FORM, url]);
-        let process = self.node.exec(NAMESPACE, client, "client", &words).unwrap();
-        let siege = Siege {
-            node: self,
-            client,
-            process: process.spawn().unwrap(),
+    /// The same from the node, as the kubelet probes.
+    pub fn ask_from_node(&self) -> CurlResult {
+        self.lab.node().place().curl(&self.urls(80)[0], REQUEST)
+    }
+
+    /// A client that tries over both families until it is lifted.
+    pub fn besiege(&self, client: &'static str) -> Siege {
+        let urls = self.urls(80).into_iter().flat_map(|url| vec![url; LOOPS]);
+        let besieger = |url: String| {
+            let words = words(&["sh", "-c", SIEGE, "siege", FORM, &url]);
+            let process = self.node.exec(NAMESPACE, client, "client", &words);
+            process.unwrap().spawn().unwrap()
         };
-        siege.tries_again();
+        let siege = Siege {
+            client,
+            loops: urls.map(besieger).collect(),
+        };
+        siege.tries_again(self);
         siege
     }
 
@@ -131,8 +162,16 @@ impl Node {
             .unwrap();
     }
 
-    /// Waits until the container was started again so often, and the whole pod is ready.
-    pub fn wait_until_back(&self, container: &str, restarts: u64) {
+    /// Waits until the kubelet lets a container of app2 wait before it is started again.
+    pub fn is_waiting_to_restart(&self, container: &str) -> bool {
+        wait_until(LONG, || {
+            self.status(container)["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+        })
+    }
+
+    /// Waits until the container was started again so often, and the whole pod is ready. The log is that of
+    /// podwall's new life afterwards.
+    pub fn wait_until_back(&mut self, container: &str, restarts: u64) {
         let back = |pod: &Value| {
             let status = container_status(pod, container);
             status["restartCount"] == restarts && status["ready"] == true
@@ -143,11 +182,30 @@ impl Node {
         self.node
             .wait_until_pod_ready(NAMESPACE, APP2, LONG)
             .unwrap();
+        if container == "podwall" {
+            self.log = self.node.follow_log(NAMESPACE, APP2, "podwall").unwrap();
+        }
     }
 
     /// How often a container of app2 was started again.
     pub fn restarts(&self, container: &str) -> u64 {
         self.status(container)["restartCount"].as_u64().unwrap()
+    }
+
+    /// How often a probe of a container of app2 failed.
+    pub fn unhealthy(&self, container: &str) -> u64 {
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/events");
+        let list = self.node.control().admin().get(&path).unwrap();
+        let place = format!("{{{container}}}");
+        let events = list["items"].as_array().unwrap().iter().filter(|event| {
+            event["reason"] == "Unhealthy"
+                && event["involvedObject"]["fieldPath"]
+                    .as_str()
+                    .is_some_and(|path| path.ends_with(&place))
+        });
+        events
+            .map(|event| event["count"].as_u64().unwrap_or(1))
+            .sum()
     }
 
     /// What the API server says of a container of app2.
@@ -162,31 +220,51 @@ impl Node {
         Endpoints::new(self.lab.node().place(), address.parse().unwrap())
     }
 
-    /// What podwall wrote until now, before any restart of it.
+    /// What podwall has written in the life that is followed.
     pub fn log(&self) -> String {
         self.log.output_so_far()
     }
 
-    /// Its first access-log line with that reason.
-    pub fn log_line(&self, reason: &str) -> Value {
-        let mut found = Value::Null;
+    /// Its first access-log line of a client with that reason.
+    pub fn log_line(&self, client: &str, reason: &str) -> Value {
+        let sources = self.addresses(client);
+        let mut found = None;
         let came = wait_until(LONG, || {
-            let log = self.log();
-            let mut lines = log
-                .lines()
-                .filter_map(|line| serde_json::from_str(line).ok());
-            found = lines
-                .find(|line: &Value| line["reason"] == reason)
-                .unwrap_or_default();
-            !found.is_null()
+            let mut lines = access_log(&self.log()).into_iter();
+            found =
+                lines.find(|line| sources.contains(&line["source"]) && line["reason"] == reason);
+            found.is_some()
         });
         assert!(came, "{}", self.log());
-        found
+        found.unwrap()
+    }
+
+    /// podwall has let nobody with the client's address in, in this life and the one before.
+    pub fn log_holds_no_allow_of(&self, client: &str) {
+        let sources = self.addresses(client);
+        let words = ["logs", "--previous", "-n", NAMESPACE, APP2, "-c", "podwall"];
+        let before = self.node.control().kubectl().unwrap().args(words).run(EXEC);
+        let text = before.unwrap().stdout + &self.log();
+        let of_client = |line: &&Value| sources.contains(&line["source"]);
+        let lines = access_log(&text);
+        assert!(lines.iter().any(|line| of_client(&line)), "{text}");
+        let allowed = lines
+            .iter()
+            .filter(of_client)
+            .find(|line| line["verdict"] != "deny");
+        assert_eq!(allowed, None);
     }
 
     /// podwall with these words, run in app2 beside the sidecar.
     pub fn podwall(&self, arguments: &[&str]) -> Output {
         self.exec(APP2, "podwall", &[&["podwall"], arguments].concat())
+    }
+
+    fn addresses(&self, client: &str) -> Vec<Value> {
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{client}");
+        let pod = self.node.control().admin().get(&path).unwrap();
+        let all = pod["status"]["podIPs"].as_array().unwrap().iter();
+        all.map(|one| one["ip"].clone()).collect()
     }
 
     fn exec(&self, pod: &str, container: &str, arguments: &[&str]) -> Output {
@@ -196,34 +274,36 @@ impl Node {
 }
 
 /// A client that tries all the time.
-pub struct Siege<'n> {
-    node: &'n Node,
+pub struct Siege {
     client: &'static str,
-    process: Process,
+    loops: Vec<Process>,
 }
 
-impl Siege<'_> {
-    /// Waits until it has tried twice since now, so that one try began after now.
-    pub fn tries_again(&self) {
-        let tries = || seen(&self.process.stdout_so_far()).len();
-        let before = tries();
-        let more = wait_until(LONG, || {
-            tries() > before + 1 || self.process.status().is_some()
-        });
-        assert!(
-            more && self.process.status().is_none(),
-            "{}",
-            self.process.output_so_far()
-        );
+impl Siege {
+    /// Waits until every loop has tried twice since now, so that one try of each began after now.
+    pub fn tries_again(&self, node: &Node) {
+        for one in &self.loops {
+            let tries = || seen(&one.stdout_so_far()).len();
+            let before = tries();
+            let more = wait_until(LONG, || tries() > before + 1 || one.status().is_some());
+            assert!(
+                more && one.status().is_none(),
+                "{}{}",
+                one.output_so_far(),
+                node.log()
+            );
+        }
     }
 
     /// Ends it after one more try and gives what every try saw.
-    pub fn lift(self) -> Vec<Seen> {
-        self.tries_again();
-        self.node
-            .exec(self.client, "client", &["sh", "-c", ": > /tmp/lift"]);
-        self.process.wait(LONG).unwrap();
-        seen(&self.process.stdout_so_far())
+    pub fn lift(self, node: &Node) -> Vec<Seen> {
+        self.tries_again(node);
+        node.exec(self.client, "client", &["sh", "-c", ": > /tmp/lift"]);
+        let ended = self
+            .loops
+            .iter()
+            .inspect(|one| assert!(one.wait(LONG).is_ok()));
+        ended.flat_map(|one| seen(&one.stdout_so_far())).collect()
     }
 }
 
@@ -232,7 +312,7 @@ impl Siege<'_> {
 pub enum Seen {
     /// The page.
     Page,
-    /// A reset: of the connection, or of the attempt. Which of the two curl says depends on which it notices first.
+    /// A reset: of the attempt, while sending or while reading. Which curl says depends on when it notices.
     Reset,
     /// Anything else: curl's exit code.
     Other(u16),
@@ -243,10 +323,23 @@ fn seen(printed: &str) -> Vec<Seen> {
     let whole = printed.rsplit_once('\n').map_or("", |(whole, _)| whole);
     let see = |line| match line {
         "200 0" => Seen::Page,
-        "000 7" | "000 56" => Seen::Reset,
+        "000 7" | "000 55" | "000 56" => Seen::Reset,
         other => Seen::Other(other.rsplit(' ').next().unwrap().parse().unwrap()),
     };
     whole.lines().map(see).collect()
+}
+
+/// A manifest of `deploy/`.
+fn manifest(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("deploy")
+        .join(file)
+}
+
+/// kubectl on the node's cluster, which must succeed.
+fn kubectl(node: &KubernetesNode, with: impl FnOnce(Cmd) -> Cmd) {
+    let output = with(node.control().kubectl().unwrap()).run(EXEC).unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
 
 fn words(words: &[&str]) -> Vec<String> {
