@@ -27,7 +27,7 @@ mod stage;
 /// which needs root, containerd, runc and CNI's plug-ins, and Go for the first build of Kubernetes (8 minutes).
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 every row is as expected, 1 some row is not, 3 a tool or privilege is missing."
+    after_help = "Exit codes: 0 every row is as expected, 1 some row is not, or podwall did not take a step in, 3 a tool or privilege is missing."
 )]
 pub struct Args {
     /// How connections reach the sidecar
@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> Outcome {
     let mut played = Vec::new();
     let mut out = std::io::stdout().lock();
     for step in &script::STEPS {
-        let rows = play::step(&mut *stage, step).map_err(missing)?;
+        let rows = play::step(&mut *stage, step).map_err(failed)?;
         if let Output::Table = args.output {
             told(show::step(&mut out, &rows))?;
         }
@@ -117,6 +117,14 @@ fn keep(stage: &dyn Stage) -> Result<(), Failure> {
     runtime
         .block_on(crate::proxy::asked_to_stop())
         .map_err(Failure::environment)
+}
+
+/// Why a step could not be played: once the stage stands, what does not happen in time is podwall's fault.
+fn failed(error: LabError) -> Failure {
+    match error {
+        LabError::Timeout { .. } | LabError::Ended { .. } => Failure::finding(error),
+        other => missing(other),
+    }
 }
 
 fn missing(error: LabError) -> Failure {

@@ -8,6 +8,9 @@ use std::process::ExitCode;
 pub enum Failure {
     /// Usage or input is wrong: exit 2.
     Input(String),
+    /// What was tried did not come out as it should: exit 1.
+    #[cfg(feature = "demo")]
+    Finding(String),
     /// Something the machine lacks, a privilege, a tool, a port, a server that answers: exit 3.
     Environment(String),
 }
@@ -18,6 +21,12 @@ impl Failure {
         Self::Input(reason.to_string())
     }
 
+    /// What was tried is at fault.
+    #[cfg(feature = "demo")]
+    pub fn finding(reason: impl Display) -> Self {
+        Self::Finding(reason.to_string())
+    }
+
     /// The environment is at fault.
     pub fn environment(reason: impl Display) -> Self {
         Self::Environment(reason.to_string())
@@ -26,6 +35,8 @@ impl Failure {
     /// Says on stderr what is wrong and gives the exit code.
     pub fn report(self) -> ExitCode {
         let (reason, code) = match self {
+            #[cfg(feature = "demo")]
+            Self::Finding(reason) => (reason, 1),
             Self::Input(reason) => (reason, 2),
             Self::Environment(reason) => (reason, 3),
         };
