@@ -25,6 +25,20 @@ impl Labels {
         self.0.iter().map(|(key, value)| (&**key, &**value))
     }
 
+    /// All keys and values, for one who holds equal words once; see [`shared`](Self::shared).
+    pub fn words(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.iter().flat_map(|(key, value)| [key, value])
+    }
+
+    /// The same labels, made of what `held` gives for each word, which must be an equal one.
+    #[must_use]
+    pub fn shared(&self, mut held: impl FnMut(&Arc<str>) -> Arc<str>) -> Self {
+        let pairs = self.0.iter().map(|(key, value)| (held(key), held(value)));
+        let shared = Self(pairs.collect());
+        debug_assert_eq!(&shared, self, "a word was replaced by another one");
+        shared
+    }
+
     /// Whether there is no label at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use podwall_policy::peer::Identity;
 
 use super::Slot;
+use super::words::Words;
 
 /// All identities in use, each with a dense number.
 #[derive(Debug, Default)]
@@ -15,6 +16,7 @@ pub(super) struct Identities {
     slots: Vec<Option<Interned>>,
     known: HashMap<Arc<Identity>, Slot>,
     free: Vec<Slot>,
+    words: Words,
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +45,7 @@ impl Identities {
             }
             return slot;
         }
-        let identity = Arc::new(identity);
+        let identity = Arc::new(self.words.enter(identity));
         let slot = self.free.pop().unwrap_or(self.slots.len());
         if slot == self.slots.len() {
             self.slots.push(None);
@@ -67,6 +69,7 @@ impl Identities {
     fn drop_slot(&mut self, slot: Slot) {
         if let Some(interned) = self.slots[slot].take() {
             self.known.remove(&interned.identity);
+            self.words.leave(&interned.identity);
             self.free.push(slot);
         }
     }
