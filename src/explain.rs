@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::failure::{Outcome, told};
+use crate::offline::say_uncarried;
 use crate::port::Port;
 use crate::source::SourceFlags;
 
@@ -77,6 +78,7 @@ pub fn run(args: &Args) -> Outcome {
         let word = if is_allowed { "allow" } else { "deny" };
         eprintln!("over the other address family the verdict is {word}; ask with --from {address}");
     }
+    say_uncarried(&[args.port]);
     let mut out = std::io::stdout().lock();
     told(match args.output {
         Output::Json => serde_json::to_writer(&mut out, &Answer::of(&asked))

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
 use crate::failure::{Outcome, told};
+use crate::offline::say_uncarried;
 use crate::port::Port;
 use crate::source::SourceFlags;
 
@@ -69,6 +70,7 @@ pub fn run(args: &Args) -> Outcome {
     let mut ports = args.ports.clone();
     ports.sort_unstable_by_key(|port| (port.to_string(), *port));
     ports.dedup();
+    say_uncarried(&ports);
     let view = View {
         grid: Grid::of(&cluster, &pods, &ports),
         pods: pods.iter().map(|pod| pod.name.to_string()).collect(),

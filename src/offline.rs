@@ -10,11 +10,12 @@ use podwall_policy::cluster::Cluster;
 use podwall_policy::compile::compile;
 use podwall_policy::compiled::Table;
 use podwall_policy::diagnostic::Diagnostic;
-use podwall_policy::flow::Direction;
+use podwall_policy::flow::{Direction, Protocol};
 use podwall_policy::object::{ObjectName, Pod};
 use podwall_policy::peer::Identity;
 
 use crate::failure::Failure;
+use crate::port::Port;
 use crate::source::State;
 
 /// Says findings on stderr.
@@ -104,6 +105,16 @@ pub fn other_addresses(source: &Pod, destination: &Pod) -> Option<(IpAddr, IpAdd
             .find(|one| one.is_ipv6() == v6)
     };
     of_family(source).zip(of_family(destination))
+}
+
+/// Says on stderr what the policies do not: mode redirect carries no UDP and no SCTP.
+pub fn say_uncarried(ports: &[Port]) {
+    if ports.iter().any(|port| port.protocol != Protocol::Tcp) {
+        eprintln!(
+            "note: this is what the policies say; in mode redirect podwall drops all inbound UDP and SCTP, except on \
+             --unguarded-port, where it judges nothing"
+        );
+    }
 }
 
 /// What podwall enforces of the two directions today.

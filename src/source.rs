@@ -11,7 +11,7 @@ use podwall_policy::cluster::Cluster;
 use podwall_policy::diagnostic::Diagnostic;
 use podwall_proxy::access::Access;
 use podwall_proxy::config::source::{Given, Source};
-use podwall_proxy::identify::feed::files::{read_paths, read_paths_over};
+use podwall_proxy::identify::feed::files::{Manifests, read_manifests};
 use podwall_proxy::identify::feed::kube::{self, KubeError, Listing};
 
 use crate::failure::Failure;
@@ -103,7 +103,8 @@ impl SourceFlags {
         let source = source.unwrap_or(Source::Cluster(Access::Usual));
         let (cluster, odd, place) = match &source {
             Source::Files(files) => {
-                let (cluster, odd) = read_paths(files).map_err(Failure::input)?;
+                let manifests = read(files)?;
+                let (cluster, odd) = manifests.over(Vec::new()).map_err(Failure::input)?;
                 (cluster, odd, Place::Manifests)
             }
             Source::Cluster(access) => read_cluster(access)?,
@@ -127,11 +128,33 @@ fn read_cluster(access: &Access) -> Result<Read, Failure> {
     Ok((cluster, odd, Place::Cluster(listing.server)))
 }
 
+/// The files come first: a program that gives credentials may read standard input, and a bad file needs no server.
 fn read_both(files: &[PathBuf], access: &Access) -> Result<Read, Failure> {
+    let manifests = read(files)?;
+    for object in &manifests.unplaced {
+        eprintln!(
+            "note: {object} names no namespace and is taken as one of `default`, whatever the kubeconfig's context \
+             says; write metadata.namespace"
+        );
+    }
     let listing = list(access)?;
-    let (cluster, odd) = read_paths_over(files, listing.objects).map_err(Failure::input)?;
+    let over = manifests.over(listing.objects);
+    let (cluster, odd) = over.map_err(Failure::input)?;
     let odd = [listing.findings, odd].concat();
     Ok((cluster, odd, Place::Both(listing.server)))
+}
+
+/// The manifests; says on stderr what of them is passed over.
+fn read(files: &[PathBuf]) -> Result<Manifests, Failure> {
+    let manifests = read_manifests(files).map_err(Failure::input)?;
+    if !manifests.skipped.is_empty() {
+        eprintln!(
+            "note: passed over {}: podwall reads Pods, Namespaces and NetworkPolicies, so pods that others would make \
+             are not known",
+            manifests.skipped.join(", ")
+        );
+    }
+    Ok(manifests)
 }
 
 fn list(access: &Access) -> Result<Listing, Failure> {

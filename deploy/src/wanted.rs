@@ -82,7 +82,7 @@ pub struct Wanted {
     pub node_addresses: Vec<IpAddr>,
     /// The TCP ports on which the node goes past the relay; sorted, each once. Empty: it goes past on
     /// every port and protocol. Else all other TCP of the node is redirected, and its UDP and SCTP
-    /// dropped, like anybody's.
+    /// dropped but on unguarded ports, like anybody's.
     pub node_ports: Vec<u16>,
     /// UDP and SCTP ports that are left to everybody; sorted, each once. On all others both are dropped.
     pub unguarded: Vec<(Uncarried, u16)>,

@@ -7,6 +7,10 @@
 //!
 //! Deliberately absent: podwall.
 
+use std::path::PathBuf;
+
+use crate::LabResult;
+
 mod account;
 mod client;
 mod components;
@@ -19,8 +23,21 @@ mod pki;
 
 pub use account::Account;
 pub use client::{ApiClient, Request};
-pub use components::{build_kubernetes, prepare_kubernetes};
+pub use components::build_kubernetes;
 pub use control::ControlPlane;
 pub use image::Image;
 pub use node::{KubernetesNode, container_status};
 pub(crate) use {components::Components, control::Settings, mirror::Mirror};
+
+/// Makes ready what any lab of this process can need, so that no lab has to wait for it; gives the directory that
+/// `KUBEBUILDER_ASSETS` names, else the binary of [`build_kubernetes`].
+///
+/// # Errors
+/// As [`build_kubernetes`], and [`crate::LabError::NoKubernetes`] where the directory lacks a program.
+pub fn prepare_kubernetes() -> LabResult<PathBuf> {
+    let place = Components::find()?.place()?;
+    if KubernetesNode::obstacle().is_none() {
+        build_kubernetes()?;
+    }
+    Ok(place)
+}

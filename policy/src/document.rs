@@ -45,6 +45,8 @@ pub struct Documents {
     pub diagnostics: Vec<Diagnostic>,
     /// Kinds that are none of ours, once each, in the order of their first appearance.
     pub skipped: Vec<String>,
+    /// Objects that name no namespace and were taken as of `default`, each as `KIND NAME`.
+    pub unplaced: Vec<String>,
 }
 
 /// Reads all manifests of `text`; `source` is the name by which messages call it, such as its file.
@@ -227,6 +229,9 @@ impl Documents {
     fn take_ours(&mut self, object: &Node<'_>, kind: &'static str) -> Result<(), Fault> {
         // Paths in findings start at the object, not at the list around it.
         let at = Node::root(object.value().unwrap_or(&Value::Null));
+        if kind != "Namespace" {
+            self.unplaced.extend(metadata::unplaced(&at, kind));
+        }
         let found = &mut self.diagnostics;
         let object = match kind {
             "Namespace" => {

@@ -20,7 +20,7 @@ use std::{
 use ring::digest::{Context, SHA256};
 use rustix::fs::{FlockOperation, flock};
 
-use super::{image::hex, node::KubernetesNode};
+use super::image::hex;
 use crate::{Cmd, LabError, LabResult, Place, tools};
 
 /// Names a directory with `etcd` and `kube-apiserver`, by the convention of the Kubernetes test environments.
@@ -67,6 +67,22 @@ impl Components {
         }
     }
 
+    /// Where they are, as `KUBEBUILDER_ASSETS` says or as they were built.
+    ///
+    /// # Errors
+    /// [`LabError::NoKubernetes`] where a program of a control plane is missing.
+    pub(crate) fn place(&self) -> LabResult<PathBuf> {
+        match self {
+            Self::Whole(binary) => Ok(binary.clone()),
+            Self::Assets(dir) => {
+                ["etcd", "kube-apiserver"]
+                    .iter()
+                    .try_for_each(|name| self.program(name).map(drop))?;
+                Ok(dir.clone())
+            }
+        }
+    }
+
     /// The component of that name (`kube-apiserver`), to be run at `place`.
     pub(crate) fn command(&self, place: &Place, name: &str) -> LabResult<Cmd> {
         let command = place.command(self.program(name)?);
@@ -89,25 +105,6 @@ impl Components {
             }),
         }
     }
-}
-
-/// Makes ready what any lab of this process can need, so that no lab has to wait for it; gives the directory that
-/// `KUBEBUILDER_ASSETS` names, else the binary of [`build_kubernetes`].
-///
-/// # Errors
-/// As [`build_kubernetes`], and [`LabError::NoKubernetes`] where the directory lacks a program.
-pub fn prepare_kubernetes() -> LabResult<PathBuf> {
-    let found = Components::find()?;
-    if let Components::Assets(dir) = &found {
-        for name in ["etcd", "kube-apiserver"] {
-            found.program(name)?;
-        }
-        if KubernetesNode::obstacle().is_none() {
-            build_kubernetes()?;
-        }
-        return Ok(dir.clone());
-    }
-    build_kubernetes()
 }
 
 /// The binary that is every Kubernetes component, built from `lab/kubernetes/` where it is missing.

@@ -31,6 +31,14 @@ pub(super) fn object_name(object: &Node<'_>, kind: &'static str) -> Result<Objec
     Ok(ObjectName::new(namespace, name))
 }
 
+/// How an object is called that names no namespace.
+pub(super) fn unplaced(object: &Node<'_>, kind: &'static str) -> Option<String> {
+    let metadata = object.child("metadata");
+    let (name, namespace) = (metadata.child("name"), metadata.child("namespace"));
+    let name = name.as_text().filter(|_| namespace.is_missing())?;
+    Some(format!("{kind} {}", node::short(name)))
+}
+
 /// Name of a namespace.
 pub(super) fn namespace_name(object: &Node<'_>) -> Result<Arc<str>, Fault> {
     let metadata = object.child("metadata");

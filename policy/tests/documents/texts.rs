@@ -85,6 +85,15 @@ fn kinds_of_others_are_skipped_once_each() {
 }
 
 #[test]
+fn who_names_no_namespace_is_told_apart() {
+    let text = "{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\n\
+                {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: b, namespace: null}}\n---\n\
+                {apiVersion: v1, kind: Pod, metadata: {name: c, namespace: default}}\n---\n\
+                {apiVersion: v1, kind: Namespace, metadata: {name: d}}\n";
+    assert_eq!(read(text).unplaced, ["Pod a", "NetworkPolicy b"]);
+}
+
+#[test]
 fn a_network_policy_of_another_group_is_skipped_and_said_so() {
     let read =
         read("{apiVersion: crd.projectcalico.org/v1, kind: NetworkPolicy, metadata: {name: p}}");

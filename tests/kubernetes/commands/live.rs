@@ -260,3 +260,66 @@ fn in_pod(desk: &Desk, account: &Account, args: &[&str]) -> Cmd {
         .env("KUBERNETES_SERVICE_HOST", server.ip().to_string())
         .env("KUBERNETES_SERVICE_PORT", server.port().to_string())
 }
+
+/// Credentials may come of a program that reads standard input. The manifests there are not its to read.
+#[test]
+fn manifests_from_standard_input_are_whole_whatever_a_credential_plugin_reads() {
+    let desk = Desk::open();
+    let reader = desk.reader();
+    let token = desk.control.account("other", "robot").unwrap();
+    desk.control.grant(ROBOT).unwrap();
+    let plugin = desk.file(
+        "plugin.sh",
+        &format!(
+            "read -r line; read -r line\nprintf '{{\"apiVersion\": \"client.authentication.k8s.io/v1\", \
+             \"kind\": \"ExecCredential\", \"status\": {{\"token\": \"%s\"}}}}' \"$(cat {})\"\n",
+            token.token_file().display()
+        ),
+    );
+    let by_plugin = desk.altered(&reader, |config| {
+        config["users"][0]["user"] = json!({"exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": "sh", "args": [plugin],
+            "interactiveMode": "IfAvailable",
+        }});
+    });
+    let nobody = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: web-in\n  namespace: shop\n\
+                  spec: {podSelector: {}, policyTypes: [Ingress]}\n";
+    let words = [
+        &["explain", "--kubeconfig", path(&by_plugin), "-f", "-"],
+        &CART[..],
+    ]
+    .concat();
+    let answer = || ran(desk.podwall(&words).stdin(nobody));
+    let denied = wait_until(PATIENCE, || answer().code == 1);
+    assert!(denied, "{:?}", answer());
+    assert!(answer().out.starts_with("DENY"));
+}
+
+/// Lets the account of the test above read.
+const ROBOT: &str = "apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: { name: robot }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: podwall-reader }
+subjects: [{ kind: ServiceAccount, name: robot, namespace: other }]
+";
+
+#[test]
+fn what_of_the_files_has_no_say_is_said() {
+    let desk = Desk::open();
+    let reader = desk.reader();
+    let file = desk.file(
+        "odd.yaml",
+        "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: web-in}, spec: {podSelector: {}}}\n---\n\
+         {apiVersion: apps/v1, kind: Deployment, metadata: {name: web}}\n",
+    );
+    let answer = desk.by(&reader, &["explain", "-f", path(&file)], &CART);
+    answer.says(
+        0,
+        &[
+            "passed over Deployment",
+            "NetworkPolicy web-in names no namespace and is taken as one of `default`",
+            "write metadata.namespace",
+        ],
+    );
+}

@@ -36,7 +36,7 @@ mod reading;
 mod tests;
 mod watcher;
 
-pub use reading::{read_paths, read_paths_over};
+pub use reading::{Manifests, read_manifests, read_paths};
 
 /// The path that means standard input; for offline commands only.
 pub const STDIN: &str = "-";

@@ -6,7 +6,7 @@
 //!
 //! May enter: what the two sources tell. Deliberately absent: what the objects mean.
 //!
-//! What is asked once is read by [`read_paths_over`](super::files::read_paths_over). Start at [`watch`].
+//! What is asked once is read by [`Manifests::over`](super::files::Manifests::over). Start at [`watch`].
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -16,43 +16,71 @@ use super::{FeedError, STDIN};
 /// How often a state is read anew because a file changed meanwhile, before that is a problem of its own.
 const READINGS: usize = 5;
 
+/// Manifests that were read and not put together with anything yet.
+#[derive(Debug)]
+pub struct Manifests {
+    files: Vec<PathBuf>,
+    objects: Vec<Object>,
+    diagnostics: Vec<Diagnostic>,
+    /// Kinds that podwall does not read, once each.
+    pub skipped: Vec<String>,
+    /// Objects that name no namespace and were taken as of `default`, each as `KIND NAME`.
+    pub unplaced: Vec<String>,
+}
+
 /// Reads all manifests of `paths`, once. `-` is standard input.
 ///
 /// # Errors
-/// Where a path is missing or cannot be read, its text is bad input, two objects conflict, or there
-/// is no object at all.
-pub fn read_paths(paths: &[PathBuf]) -> Result<(Cluster, Vec<Diagnostic>), FeedError> {
-    read_paths_over(paths, Vec::new())
-}
-
-/// [`read_paths`], with the objects found on top of those of `under`.
-///
-/// # Errors
-/// See [`read_paths`].
-pub fn read_paths_over(
-    paths: &[PathBuf],
-    under: Vec<Object>,
-) -> Result<(Cluster, Vec<Diagnostic>), FeedError> {
+/// Where a path is missing or cannot be read, its text is bad input, or there is no object at all.
+pub fn read_manifests(paths: &[PathBuf]) -> Result<Manifests, FeedError> {
     if paths.is_empty() {
         return Err(FeedError::NoPaths);
     }
-    let files = list(paths)?;
-    let (mut objects, mut diagnostics) = (Vec::new(), Vec::new());
-    for file in &files {
+    let mut read = Manifests {
+        files: list(paths)?,
+        objects: Vec::new(),
+        diagnostics: Vec::new(),
+        skipped: Vec::new(),
+        unplaced: Vec::new(),
+    };
+    for file in &read.files {
         let documents = document::read(&name(file), &text(file)?)?;
-        objects.extend(documents.objects);
-        diagnostics.extend(documents.diagnostics);
+        read.objects.extend(documents.objects);
+        read.diagnostics.extend(documents.diagnostics);
+        read.skipped.extend(documents.skipped);
+        read.unplaced.extend(documents.unplaced);
     }
-    if objects.is_empty() {
-        return Err(FeedError::Empty(names(paths)));
+    read.skipped.sort_unstable();
+    read.skipped.dedup();
+    match read.objects.is_empty() {
+        true => Err(FeedError::Empty(names(paths))),
+        false => Ok(read),
     }
-    let all = overlay(under, objects);
-    let (cluster, odd) = Cluster::assemble(all).map_err(|conflict| FeedError::Conflict {
-        files: holders(&files, &conflict),
-        conflict,
-    })?;
-    diagnostics.extend(odd);
-    Ok((cluster, diagnostics))
+}
+
+impl Manifests {
+    /// The state that they are on top of these objects, and what is odd in it.
+    ///
+    /// # Errors
+    /// Where two objects conflict.
+    pub fn over(self, under: Vec<Object>) -> Result<(Cluster, Vec<Diagnostic>), FeedError> {
+        let mut diagnostics = self.diagnostics;
+        let all = overlay(under, self.objects);
+        let (cluster, odd) = Cluster::assemble(all).map_err(|conflict| FeedError::Conflict {
+            files: holders(&self.files, &conflict),
+            conflict,
+        })?;
+        diagnostics.extend(odd);
+        Ok((cluster, diagnostics))
+    }
+}
+
+/// The state that the manifests of `paths` are, and what is odd in it.
+///
+/// # Errors
+/// As [`read_manifests`] and [`Manifests::over`].
+pub fn read_paths(paths: &[PathBuf]) -> Result<(Cluster, Vec<Diagnostic>), FeedError> {
+    read_manifests(paths)?.over(Vec::new())
 }
 
 /// Reads a state of which no file changed while it was read, and its signature.
