@@ -52,7 +52,7 @@ fn the_demo_plays_as_expected_on_kubernetes() {
     if skipped("the demo on Kubernetes", KubernetesNode::obstacle()) {
         return;
     }
-    let dir = scratch("kubernetes");
+    let dir = scratch("node");
     let report = report_of(&["demo", "--kubernetes", "-o", "json"], &dir);
     assert_eq!(report["platform"], "kubernetes");
     report::check(&report);
@@ -102,7 +102,7 @@ fn keep_on_kubernetes_says_how_to_go_on_with_kubectl() {
     if skipped("the demo on Kubernetes", KubernetesNode::obstacle()) {
         return;
     }
-    let kept = Kept::start("keep-kubernetes", &["demo", "--kubernetes", "--keep"]);
+    let kept = Kept::start("keep-node", &["demo", "--kubernetes", "--keep"]);
     let words = |word: &str| kept.said(word).trim().to_owned();
     let set_up = ["export KUBECONFIG", "alias kubectl"].map(words).join("\n");
     let by_hand = |line: &str| shell(&format!("{set_up}\n{line}"));
