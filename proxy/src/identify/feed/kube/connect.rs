@@ -20,6 +20,9 @@ use tower::{BoxError, ServiceBuilder};
 
 use super::fault::KubeError;
 use crate::access::Access;
+use auth::AuthFault;
+
+pub(super) mod auth;
 
 /// How long a TCP connection may take: two lost SYNs.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -115,9 +118,14 @@ impl Connector {
 /// Reads what `access` names; the server's address besides.
 fn stack(access: &Access) -> Result<(Stack, String), KubeError> {
     let config = config(access)?;
-    let fault = |error: ::kube::Error| KubeError::Credentials {
-        access: access.to_string(),
-        fault: innermost(&error),
+    let program = auth::program(&config.auth_info);
+    let fault = |error: ::kube::Error| {
+        let known = AuthFault::within(&error, program.as_deref());
+        let known = known.unwrap_or_else(|| AuthFault {
+            cause: innermost(&error),
+            mend: auth::FILE,
+        });
+        KubeError::credentials(access, known.cause, known.mend)
     };
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
@@ -133,17 +141,30 @@ fn stack(access: &Access) -> Result<(Stack, String), KubeError> {
     let client: Client<_, Body> = Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE)
         .build(tls);
+    let auth_layer = config.auth_layer().map_err(fault)?;
+    let extra_headers = config.extra_headers_layer().map_err(fault)?;
     let service = ServiceBuilder::new()
+        .map_err(move |error: BoxError| auth::conceal(error, program.as_deref()))
         .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer().map_err(fault)?)
-        .layer(config.extra_headers_layer().map_err(fault)?)
+        .option_layer(auth_layer)
+        .layer(extra_headers)
         .map_err(BoxError::from)
         .service(client);
-    let server = config.cluster_url.to_string();
     Ok((
         BoxCloneService::new(service),
-        server.trim_end_matches('/').to_owned(),
+        without_user(&config.cluster_url.to_string()),
     ))
+}
+
+/// A server's address as it may be printed: a name and password in it may not.
+fn without_user(server: &str) -> String {
+    let server = server.trim_end_matches('/');
+    let Some((scheme, rest)) = server.split_once("://") else {
+        return server.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 fn config(access: &Access) -> Result<Config, KubeError> {
@@ -191,9 +212,17 @@ fn usual(access: &Access) -> Result<Option<Kubeconfig>, KubeError> {
     if paths.is_empty() {
         paths.push(usual_path());
     }
+    usual_of(access, &paths)
+}
+
+fn usual_of(access: &Access, paths: &[PathBuf]) -> Result<Option<Kubeconfig>, KubeError> {
     let mut merged: Option<Kubeconfig> = None;
-    for path in paths.iter().filter(|path| path.exists()) {
-        let next = read(access, path)?;
+    for path in paths {
+        let next = match read(access, path) {
+            // Only what is surely not there: behind one that may not be read there may be another cluster.
+            Err(KubeError::NoKubeconfig(_)) => continue,
+            next => next?,
+        };
         merged = Some(match merged {
             None => next,
             Some(before) => before.merge(next).map_err(|error| bad(access, &error))?,
@@ -297,10 +326,13 @@ fn bad(access: &Access, error: &KubeconfigError) -> KubeError {
     match error {
         KubeconfigError::LoadCertificateAuthority(fault)
         | KubeconfigError::LoadClientCertificate(fault)
-        | KubeconfigError::LoadClientKey(fault) => KubeError::Credentials {
-            access: access.to_string(),
-            fault: fault.to_string(),
-        },
+        | KubeconfigError::LoadClientKey(fault) => {
+            KubeError::credentials(access, fault.to_string(), auth::FILE)
+        }
+        // A proxy-url in the file was refused before.
+        KubeconfigError::ParseProxyUrl(fault) => KubeError::Environment(format!(
+            "$HTTPS_PROXY or $https_proxy is no address: {fault}; mend or unset it (podwall uses no proxy)"
+        )),
         KubeconfigError::LoadClusterOfContext(cluster) => KubeError::Kubeconfig {
             access: access.to_string(),
             fault: format!("the cluster {cluster:?} is not there; add it to clusters"),

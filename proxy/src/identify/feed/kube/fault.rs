@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::words::Trouble;
+use crate::access::Access;
 
 /// Why the cluster cannot be read. What may pass by itself is told as a change instead, by a watch.
 #[derive(Debug, thiserror::Error)]
@@ -35,13 +36,18 @@ pub enum KubeError {
         known: String,
     },
     /// The credentials on disk cannot be used.
-    #[error("{access}: {fault}; is the file there, and readable?")]
+    #[error("{access}: {fault}; {mend}")]
     Credentials {
         /// As whom.
         access: String,
-        /// What is wrong with them.
+        /// What is wrong with them, without anything secret.
         fault: String,
+        /// How to mend it.
+        mend: &'static str,
     },
+    /// A variable of the environment is wrong.
+    #[error("{0}")]
+    Environment(String),
     /// The API server did not answer, or not with what was asked for.
     #[error("cannot list {what} of {server}: {cause}; {mend}")]
     Request {
@@ -67,6 +73,14 @@ impl KubeError {
             self,
             Self::NoKubeconfig(_) | Self::Kubeconfig { .. } | Self::NoContext { .. }
         )
+    }
+
+    pub(super) fn credentials(access: &Access, fault: String, mend: &'static str) -> Self {
+        Self::Credentials {
+            access: access.to_string(),
+            fault,
+            mend,
+        }
     }
 
     pub(super) fn request(what: &str, server: &str, trouble: Trouble) -> Self {

@@ -10,6 +10,8 @@ use std::time::Duration;
 use ::kube::core::Status;
 use ::kube::runtime::watcher;
 
+use super::connect::auth::{AuthFault, beneath};
+
 /// Why the API server does not tell, and what a person can do.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Trouble {
@@ -129,6 +131,9 @@ impl Trouble {
         if chain.iter().any(|one| one.is::<NoAnswer>()) {
             return Self::no_answer();
         }
+        if let Some(fault) = AuthFault::within(error, None) {
+            return Self::new(fault.cause, fault.mend);
+        }
         let innermost = chain.last().map_or_else(String::new, ToString::to_string);
         if let Some(trouble) = certificate(&innermost) {
             return trouble;
@@ -155,15 +160,6 @@ impl Trouble {
             _ if innermost.is_empty() => Self::new(error.to_string(), ASKED_AGAIN),
             _ => Self::new(first_line(&innermost), ASKED_AGAIN),
         }
-    }
-}
-
-/// What an error wraps. One of the system's hides that it is a wrapper.
-fn beneath<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
-    let inner = error.downcast_ref().and_then(io::Error::get_ref);
-    match inner {
-        Some(inner) => Some(inner),
-        None => error.source(),
     }
 }
 
@@ -199,30 +195,47 @@ fn certificate(message: &str) -> Option<Trouble> {
     })
 }
 
+/// The mend for a right that podwall does not need by itself, and for a refusal that is about none.
+const GRANT: &str = "grant the account that right, or ask whoever runs what refuses it";
+
 const BIND: &str = "bind it to the ClusterRole of deploy/rbac/ (podwall-sidecar and podwall-sidecar-policies for a sidecar, podwall-reader for a person)";
 
 /// Of `pods is forbidden: User "NAME" cannot list resource "pods" in API group "" at the cluster scope`;
 /// other wordings, such as an admission's, are shown whole.
 fn forbidden(message: &str) -> Trouble {
-    let cause =
-        permission(message).unwrap_or_else(|| format!("forbidden: {}", first_line(message)));
-    Trouble::new(format!("403, {cause}"), BIND)
+    match permission(message) {
+        Some((cause, mend)) => Trouble::new(format!("403, {cause}"), mend),
+        None => Trouble::new(format!("403, forbidden: {}", first_line(message)), GRANT),
+    }
 }
 
-fn permission(message: &str) -> Option<String> {
+/// What may not be done, why as far as the server says it, and the mend.
+fn permission(message: &str) -> Option<(String, &'static str)> {
     let (_, rest) = message.split_once("User \"")?;
     let (account, rest) = rest.split_once("\" cannot ")?;
     let (verb, rest) = rest.split_once(" resource \"")?;
     let (resource, rest) = rest.split_once("\" in API group \"")?;
     let (group, rest) = rest.split_once('"')?;
     let dot = if group.is_empty() { "" } else { "." };
-    let place = match rest.trim().strip_prefix("in the namespace \"") {
-        Some(rest) => format!("in namespace {}", rest.split('"').next()?),
-        None if rest.contains("at the cluster scope") => "at the cluster scope".to_owned(),
-        None => return None,
+    let (place, rest) = match rest.trim().strip_prefix("in the namespace \"") {
+        Some(rest) => {
+            let (namespace, rest) = rest.split_once('"')?;
+            (format!("in namespace {namespace}"), rest)
+        }
+        None => {
+            let (_, rest) = rest.split_once("at the cluster scope")?;
+            ("at the cluster scope".to_owned(), rest)
+        }
     };
-    Some(format!(
-        "{account} may not {verb} {resource}{dot}{group} {place}"
+    let why = match rest.trim_start().strip_prefix(':').map(first_line) {
+        Some(why) if !why.is_empty() => format!(": {why}"),
+        _ => String::new(),
+    };
+    let is_ours = matches!(verb, "get" | "list" | "watch")
+        && matches!(resource, "pods" | "namespaces" | "networkpolicies");
+    Some((
+        format!("{account} may not {verb} {resource}{dot}{group} {place}{why}"),
+        if is_ours { BIND } else { GRANT },
     ))
 }
 

@@ -156,3 +156,60 @@ fn the_disk_is_read_again_after_a_refusal_and_the_old_is_kept_while_it_cannot() 
     assert_eq!(connector.stack().1, 1);
     assert_eq!(connector.server(), "https://127.0.0.1:2");
 }
+
+/// What a plug-in is given and what it prints is secret; so is a password in an address.
+#[test]
+fn no_secret_of_a_credential_plugin_or_an_address_is_printed() {
+    let dir = Dir::new("kube-plugin");
+    let exec = |script: &str| {
+        kubeconfig(
+            "insecure-skip-tls-verify: true",
+            &format!(
+                "exec: {{apiVersion: client.authentication.k8s.io/v1, command: sh, interactiveMode: Never, \
+                 args: [-c, '{script}', SECRET], env: [{{name: TOKEN, value: SECRET}}]}}"
+            ),
+        )
+    };
+    let rows = [
+        (
+            "echo SECRET; echo SECRET >&2; exit 3",
+            "sh failed with exit status: 3",
+        ),
+        ("echo SECRET", "sh printed is no ExecCredential"),
+        ("echo \"{kind: SECRET}\"", "sh printed has no status"),
+        (
+            "echo \"{status: {token: SECRET, expirationTimestamp: SECRET}}\"",
+            "the end of the token is no date",
+        ),
+    ];
+    for (script, words) in rows {
+        let said = fault(dir.put(&exec(script)));
+        assert!(said.contains(words), "{said}");
+        assert!(!said.contains("SECRET"), "{said}");
+        assert!(!said.contains("is the file there"), "{said}");
+    }
+    let text = kubeconfig("insecure-skip-tls-verify: true", "token: t");
+    let text = text.replace("127.0.0.1:1", "user:SECRET@127.0.0.1:1");
+    let connector = Connector::new(dir.put(&text)).unwrap();
+    assert_eq!(connector.server(), "https://127.0.0.1:1");
+}
+
+/// Another cluster would be asked.
+#[test]
+fn a_kubeconfig_that_cannot_be_read_is_not_taken_for_an_absent_one() {
+    let dir = Dir::new("kube-unreadable");
+    let access = Access::Usual;
+    let gone = usual_of(&access, &[dir.0.join("gone")]).unwrap();
+    assert!(gone.is_none());
+    // Not even root can read a directory as a file.
+    let error = usual_of(&access, std::slice::from_ref(&dir.0))
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().starts_with(&dir.0.display().to_string()),
+        "{error}"
+    );
+    fs::write(dir.0.join("file"), "").unwrap();
+    let below = dir.0.join("file").join("config");
+    assert!(usual_of(&access, &[below]).is_err());
+}

@@ -30,11 +30,7 @@ fn a_missing_permission_names_verb_resource_scope_and_account() {
         ),
         (
             r#"networkpolicies.networking.k8s.io is forbidden: User "a b" cannot watch resource "networkpolicies" in API group "networking.k8s.io" in the namespace "shop": RBAC: clusterrole.rbac.authorization.k8s.io "gone" not found"#,
-            "403, a b may not watch networkpolicies.networking.k8s.io in namespace shop",
-        ),
-        (
-            "a webhook does not like you",
-            "403, forbidden: a webhook does not like you",
+            "403, a b may not watch networkpolicies.networking.k8s.io in namespace shop: RBAC: clusterrole.rbac.authorization.k8s.io \"gone\" not found",
         ),
     ];
     for (message, cause) in rows {
@@ -42,6 +38,53 @@ fn a_missing_permission_names_verb_resource_scope_and_account() {
         assert!(said.starts_with(&format!("{cause}; ")), "{said}");
         assert!(said.contains("deploy/rbac/"), "{said}");
     }
+}
+
+/// Our ClusterRoles would not help.
+#[test]
+fn a_refusal_of_what_podwall_does_not_need_is_not_mended_by_its_roles() {
+    let impersonate = r#"users "x" is forbidden: User "me" cannot impersonate resource "users" in API group "" at the cluster scope"#;
+    for (message, cause) in [
+        (
+            "a webhook does not like you",
+            "403, forbidden: a webhook does not like you",
+        ),
+        (
+            impersonate,
+            "403, me may not impersonate users at the cluster scope",
+        ),
+    ] {
+        let said = words(&status(403, "Forbidden", message));
+        assert_eq!(said, format!("{cause}; {GRANT}"));
+    }
+}
+
+/// They reach /readyz.
+#[test]
+fn a_failed_plugin_is_told_without_its_environment_arguments_and_output() {
+    use ::kube::client::AuthError;
+    let output = std::process::Command::new("sh")
+        .args(["-c", "echo SECRET; echo SECRET >&2; exit 3"])
+        .output()
+        .unwrap();
+    let failed = || AuthError::AuthExecRun {
+        cmd: "TOKEN=\"SECRET\" \"sh\" \"SECRET\"".to_owned(),
+        out: Box::new(output.clone()),
+    };
+    let texts = [
+        of_connection(failed()),
+        of_connection(io::Error::other(failed())),
+        words(&::kube::Error::Auth(failed())),
+    ];
+    for said in texts {
+        assert!(
+            said.starts_with("the credential plug-in failed with exit status: 3; run"),
+            "{said}"
+        );
+        assert!(!said.contains("SECRET"), "{said}");
+    }
+    let said = of_connection(AuthError::AuthExec("SECRET".to_owned()));
+    assert!(!said.contains("SECRET"), "{said}");
 }
 
 #[test]
