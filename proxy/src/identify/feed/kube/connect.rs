@@ -3,8 +3,9 @@
 //!
 //! Deliberately absent: what is asked, and when; proxies, those of the environment too.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::kube::Config;
@@ -23,6 +24,7 @@ use crate::access::Access;
 use auth::AuthFault;
 
 pub(super) mod auth;
+mod check;
 
 /// How long a TCP connection may take: two lost SYNs.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -47,8 +49,13 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Sends requests with the credentials that were read with it.
 pub(super) type Stack = BoxCloneService<Request<Body>, Response<Incoming>, BoxError>;
 
+/// How long a request waits for what is on disk to be read again. A plug-in may hang, or ask a person.
+const READING: Duration = Duration::from_secs(20);
+
 /// Connections to one API server, by what was last read from disk.
-pub(super) struct Connector {
+pub(super) struct Connector(Arc<Inner>);
+
+struct Inner {
     access: Access,
     current: Mutex<Current>,
 }
@@ -60,58 +67,106 @@ struct Current {
     reading: u64,
     /// What is on disk may be newer.
     stale: bool,
+    /// It is being read.
+    busy: bool,
+    /// Why it could not be read at last, as it was logged.
+    complaint: Option<String>,
 }
 
 impl Connector {
     /// Reads what `access` names.
     pub(super) fn new(access: Access) -> Result<Self, KubeError> {
         let (stack, server) = stack(&access)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Inner {
             access,
             current: Mutex::new(Current {
                 stack,
                 server,
                 reading: 0,
                 stale: false,
+                busy: false,
+                complaint: None,
             }),
-        })
+        })))
     }
 
     /// The server's address.
     pub(super) fn server(&self) -> String {
-        self.current().server.clone()
+        self.0.current().server.clone()
     }
 
     /// The way to send, and the number of its reading. What is on disk is read again first where it may be newer;
     /// where it cannot be read, as in the middle of a rotation, what was read before is used on.
-    pub(super) fn stack(&self) -> (Stack, u64) {
-        let mut current = self.current();
-        if current.stale {
-            current.stale = false;
-            match stack(&self.access) {
-                Ok((stack, server)) => {
-                    current.stack = stack;
-                    current.server = server;
-                    current.reading += 1;
+    pub(super) async fn stack(&self) -> (Stack, u64) {
+        if self.0.current().begins() {
+            // On a thread of its own, which nobody waits for at the end: a plug-in may hang.
+            let inner = Arc::clone(&self.0);
+            let reading = tokio::task::spawn_blocking(move || inner.read_again());
+            if tokio::time::timeout(READING, reading).await.is_err() {
+                let late = format!("reading takes longer than {} s", READING.as_secs());
+                let mut current = self.0.current();
+                if current.busy {
+                    current.complain(late);
                 }
-                Err(error) => tracing::warn!(
-                    %error, "credentials cannot be read again; those read before are used on"
-                ),
             }
         }
+        let current = self.0.current();
         (current.stack.clone(), current.reading)
     }
 
     /// A request sent by what was read as number `reading` was not accepted, or got no connection.
     pub(super) fn on_refused(&self, reading: u64) {
-        let mut current = self.current();
+        let mut current = self.0.current();
         if current.reading == reading {
             current.stale = true;
+        }
+    }
+}
+
+impl Inner {
+    fn read_again(&self) {
+        let read = catch_unwind(AssertUnwindSafe(|| stack(&self.access)));
+        let mut current = self.current();
+        current.busy = false;
+        match read {
+            Ok(Ok((stack, server))) => {
+                current.stack = stack;
+                current.server = server;
+                current.reading += 1;
+                current.stale = false;
+                if current.complaint.take().is_some() {
+                    tracing::info!("credentials can be read again");
+                }
+            }
+            Ok(Err(error)) => current.complain(error.to_string()),
+            Err(_) => current.complain("podwall broke while it read them".to_owned()),
         }
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Current {
+    /// Whether the disk is to be read now; one reading at a time.
+    fn begins(&mut self) -> bool {
+        let begins = self.stale && !self.busy;
+        if begins {
+            self.stale = false;
+            self.busy = true;
+        }
+        begins
+    }
+
+    /// Logs why the disk cannot be read, where that is news.
+    fn complain(&mut self, error: String) {
+        if self.complaint.as_ref() != Some(&error) {
+            tracing::warn!(
+                %error, "credentials cannot be read again; those read before are used on"
+            );
+            self.complaint = Some(error);
+        }
     }
 }
 
@@ -265,61 +320,8 @@ fn from_kubeconfig(
     if let Some(context) = context {
         kubeconfig.current_context = Some(context.to_owned());
     }
-    check(access, &kubeconfig)?;
+    check::check(access, &kubeconfig)?;
     Config::try_from(kubeconfig).map_err(|error| bad(access, &error))
-}
-
-/// Finds what the API client would pass over or say in other words.
-fn check(access: &Access, kubeconfig: &Kubeconfig) -> Result<(), KubeError> {
-    let fault = |fault: String| KubeError::Kubeconfig {
-        access: access.to_string(),
-        fault,
-    };
-    let name = kubeconfig.current_context.as_deref().unwrap_or_default();
-    if name.is_empty() {
-        let mend = "it has no current context; name one with --context".to_owned();
-        return Err(fault(mend));
-    }
-    let Some(context) = kubeconfig.contexts.iter().find(|one| one.name == name) else {
-        return Err(no_context(access, kubeconfig, name));
-    };
-    let Some(context) = &context.context else {
-        return Err(fault(format!(
-            "context {name} is empty; write its cluster and user"
-        )));
-    };
-    let user = context.user.as_deref().filter(|user| !user.is_empty());
-    if let Some(user) = user
-        && !kubeconfig.auth_infos.iter().any(|one| one.name == user)
-    {
-        let mend =
-            format!("context {name} names the user {user:?}, which is not there; add it to users");
-        return Err(fault(mend));
-    }
-    let cluster = kubeconfig
-        .clusters
-        .iter()
-        .find(|one| one.name == context.cluster);
-    let proxy = cluster.and_then(|one| one.cluster.as_ref()?.proxy_url.as_deref());
-    if proxy.is_some_and(|url| !url.is_empty()) {
-        let mend =
-            "it reaches the cluster by a proxy-url, which podwall does not; use a context without";
-        return Err(fault(mend.to_owned()));
-    }
-    Ok(())
-}
-
-fn no_context(access: &Access, kubeconfig: &Kubeconfig, context: &str) -> KubeError {
-    let mut known: Vec<&str> = kubeconfig.contexts.iter().map(|one| &*one.name).collect();
-    known.sort_unstable();
-    KubeError::NoContext {
-        access: access.to_string(),
-        context: context.to_owned(),
-        known: match known.len() {
-            0 => "none".to_owned(),
-            _ => known.join(", "),
-        },
-    }
 }
 
 fn bad(access: &Access, error: &KubeconfigError) -> KubeError {

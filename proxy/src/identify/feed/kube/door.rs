@@ -130,7 +130,7 @@ impl Door {
             *request.uri_mut() = uri;
         }
         self.turn(asked.kind).await;
-        let (stack, reading) = self.0.connector.stack();
+        let (stack, reading) = self.0.connector.stack().await;
         let awaited = self.begin(asked.kind, reading);
         let answer = tokio::time::timeout(BEGIN, stack.oneshot(request)).await;
         drop(awaited);

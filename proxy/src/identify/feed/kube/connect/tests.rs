@@ -135,25 +135,25 @@ fn outside_a_pod_that_is_said() {
     assert!(!error.is_bad_input());
 }
 
-#[test]
-fn the_disk_is_read_again_after_a_refusal_and_the_old_is_kept_while_it_cannot() {
+#[tokio::test]
+async fn the_disk_is_read_again_after_a_refusal_and_the_old_is_kept_while_it_cannot() {
     let dir = Dir::new("kube-rotated");
     let text = kubeconfig("insecure-skip-tls-verify: true", "token: t");
     let connector = Connector::new(dir.put(&text)).unwrap();
     dir.put(&text.replace("127.0.0.1:1", "127.0.0.1:2"));
-    assert_eq!(connector.stack().1, 0, "nothing was refused");
+    assert_eq!(connector.stack().await.1, 0, "nothing was refused");
     connector.on_refused(0);
-    assert_eq!(connector.stack().1, 1);
+    assert_eq!(connector.stack().await.1, 1);
     assert_eq!(connector.server(), "https://127.0.0.1:2");
     connector.on_refused(0);
     assert_eq!(
-        connector.stack().1,
+        connector.stack().await.1,
         1,
         "an older reading's refusal says nothing of this one"
     );
     dir.put("half of a fi");
     connector.on_refused(1);
-    assert_eq!(connector.stack().1, 1);
+    assert_eq!(connector.stack().await.1, 1);
     assert_eq!(connector.server(), "https://127.0.0.1:2");
 }
 
@@ -212,4 +212,29 @@ fn a_kubeconfig_that_cannot_be_read_is_not_taken_for_an_absent_one() {
     fs::write(dir.0.join("file"), "").unwrap();
     let below = dir.0.join("file").join("config");
     assert!(usual_of(&access, &[below]).is_err());
+}
+
+/// Health and the end of the process must not wait for it.
+#[test]
+fn a_plugin_that_hangs_stops_neither_the_thread_nor_its_end() {
+    let dir = Dir::new("kube-hangs");
+    let connector =
+        Connector::new(dir.put(&kubeconfig("insecure-skip-tls-verify: true", "token: t"))).unwrap();
+    let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: sleep, args: ['20'], interactiveMode: Never}";
+    dir.put(&kubeconfig("insecure-skip-tls-verify: true", exec));
+    connector.on_refused(0);
+    let started = std::time::Instant::now();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let soon = Duration::from_millis(100);
+        let read = tokio::time::timeout(soon, connector.stack()).await;
+        assert!(read.is_err(), "it hangs");
+        connector.on_refused(0);
+        assert_eq!(connector.stack().await.1, 0, "the old is used meanwhile");
+    });
+    runtime.shutdown_background();
+    assert!(started.elapsed() < Duration::from_secs(10));
 }
