@@ -20,7 +20,7 @@ pub enum KubeError {
     /// A kubeconfig that cannot be used.
     #[error("{access}: {fault}")]
     Kubeconfig {
-        /// Which, see [`Access`](crate::access::Access).
+        /// Which, see [`Access`].
         access: String,
         /// What is wrong with it, and the mend.
         fault: String,
