@@ -101,9 +101,6 @@ fn last_line(stdout: &str) -> Option<(&str, u16, Duration)> {
 
 /// curl's own words among those of `--verbose`.
 fn message(stderr: &str) -> String {
-    let own: Vec<_> = stderr
-        .lines()
-        .filter(|line| line.starts_with("curl:"))
-        .collect();
-    own.join("\n")
+    let own = stderr.lines().filter(|line| line.starts_with("curl:"));
+    own.collect::<Vec<_>>().join("\n")
 }

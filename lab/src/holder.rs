@@ -2,8 +2,9 @@
 //!
 //! The holder is process 1 of a process-id namespace and reads a pipe whose only writer is the owner. The owner's
 //! end, by return, panic, Ctrl-C or SIGKILL, closes the pipe; process 1 then kills everything in its namespace,
-//! removes the scratch directory and the control groups called by its name, and ends; the kernel makes sure of the rest. The network namespaces are open
-//! files of the owner and of those processes, so they go too. No signal handler, no destructor is needed for that.
+//! removes the scratch directory and the control groups called by its name, and ends; the kernel makes sure of the
+//! rest. The network namespaces are open files of the owner and of those processes, so they go too. No signal
+//! handler, no destructor is needed for that.
 
 use std::{
     fs::File,

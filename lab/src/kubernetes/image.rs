@@ -273,14 +273,12 @@ fn inside(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
-/// Copies a file with its mode; a link becomes what it points to.
+/// Copies a file to a place in the image, executable for all; a link becomes what it points to.
 fn copy(source: &Path, path: &Path) -> LabResult<()> {
-    let what = || format!("copy {} to {}", source.display(), path.display());
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(LabError::io(what()))?;
+        fs::create_dir_all(parent).map_err(LabError::io(format!("create {}", parent.display())))?;
     }
-    fs::copy(source, path).map_err(LabError::io(what()))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(LabError::io(what()))
+    tools::copy_program(source, path)
 }
 
 /// Archives a directory's content, which belongs to root inside.
