@@ -4,7 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use podwall_proxy::config::{Config, ConfigFault, Settings};
+use podwall_proxy::arrival::Mode;
+use podwall_proxy::config::{Config, ConfigFault, Queues, Settings};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -133,6 +134,9 @@ fn config(args: Args) -> Result<Config, Failure> {
         pod_name: args.pod_name,
         source: args.cluster.with_files(args.files),
         has_account: has_service_account(),
+        mode: Mode::Redirect,
+        queues: Queues::default(),
+        udp_ports: Vec::new(),
         listen_port: shared.listen_port,
         admin_port: shared.admin_port,
         canary_port: shared.canary_port,

@@ -58,11 +58,21 @@ macro_rules! canonical_address {
 canonical_address!(SourceAddr);
 canonical_address!(OriginalDst);
 
+/// The bit that says "let in", of a packet's mark and of its connection's: mode queue's verdict sets it,
+/// mode queue's rules look for it. The other bits are left to others.
+pub const ADMITTED: u32 = 0x0100_0000;
+
+/// The bit of a connection's mark that says "let in once, refused now" (P37).
+pub const REFUSED: u32 = 0x0200_0000;
+
 /// How arrivals reach podwall.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mode {
     /// nat REDIRECT to the relay.
+    #[default]
     Redirect,
+    /// NFQUEUE for what is new; the kernel carries what was let in.
+    Queue,
 }
 
 impl Mode {
@@ -71,6 +81,7 @@ impl Mode {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Redirect => "redirect",
+            Self::Queue => "queue",
         }
     }
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use podwall_policy::object::ObjectName;
 
+use crate::arrival::Mode;
+
 pub mod source;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,15 @@ pub const ADMIN_PORT: u16 = 15872;
 
 /// The port whose redirect on loopback proves the rules (P40). Nothing listens there.
 pub const CANARY_PORT: u16 = 15873;
+
+/// The first port of the UDP listeners; UDP has ports of its own, so it may be near the relay's.
+pub const UDP_LISTEN_PORT: u16 = 15874;
+
+/// The first queue of mode queue. Queue numbers are a namespace of their own, one per network namespace.
+pub const FIRST_QUEUE: u16 = 15871;
+
+/// The most queues that can be asked for: each is a thread and a buffer of the kernel.
+pub const MAX_QUEUES: u16 = 64;
 
 /// How long one side may stay silent after the other has closed (P13).
 ///
@@ -49,6 +60,34 @@ pub const MAX_WORKER_THREADS: usize = 64;
 /// on one thread cost less than connections that move (docs/cost.md).
 const WORKER_THREADS: usize = 1;
 
+/// The queues of mode queue: `count` of them from `first` on, a thread each.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Queues {
+    /// The number of the first one.
+    pub first: u16,
+    /// How many; from 1 to [`MAX_QUEUES`], and none beyond 65535.
+    pub count: u16,
+}
+
+impl Default for Queues {
+    /// One: a verdict takes microseconds, and a sidecar is a guest on its node.
+    fn default() -> Self {
+        Self {
+            first: FIRST_QUEUE,
+            count: 1,
+        }
+    }
+}
+
+/// A UDP port of the application, and the port of the listener that its datagrams are redirected to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UdpPort {
+    /// The application's port.
+    pub port: u16,
+    /// podwall's own.
+    pub listen: u16,
+}
+
 /// What was given. Empty text means "not given": the default holds.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -62,6 +101,12 @@ pub struct Settings {
     pub source: Given,
     /// Whether the pod was given a service account; it is used where no source is given.
     pub has_account: bool,
+    /// `--mode`.
+    pub mode: Mode,
+    /// `--queues`; of no meaning in mode redirect.
+    pub queues: Queues,
+    /// `--udp-port` with the listeners' ports; of no meaning in mode queue.
+    pub udp_ports: Vec<UdpPort>,
     /// `--listen-port`.
     pub listen_port: u16,
     /// `--admin-port`.
@@ -92,6 +137,12 @@ pub struct Config {
     pub subject: ObjectName,
     /// Where the state comes from; no file of it is stdin.
     pub source: Source,
+    /// How arrivals come.
+    pub mode: Mode,
+    /// Where they come in mode queue.
+    pub queues: Queues,
+    /// What of UDP is carried in mode redirect; none in mode queue, where all is judged.
+    pub udp_ports: Vec<UdpPort>,
     /// The relay's port.
     pub listen_port: u16,
     /// The admin endpoints' port.
@@ -173,6 +224,12 @@ impl Config {
             (Some(subject), Some(source)) if faults.is_empty() => Ok(Self {
                 subject,
                 source,
+                mode: given.mode,
+                queues: given.queues,
+                udp_ports: match given.mode {
+                    Mode::Redirect => given.udp_ports.clone(),
+                    Mode::Queue => Vec::new(),
+                },
                 listen_port: given.listen_port,
                 admin_port: given.admin_port,
                 canary_port: given.canary_port,

@@ -118,7 +118,7 @@ const PROXY: House = House {
         ("ruling", &[]),
         ("farewell", &["arrival", "ruling"]),
         ("sys", &[]),
-        ("config", &["access"]),
+        ("config", &["access", "arrival"]),
         ("hold", &[]),
         ("intercept", NOUNS),
         ("identify", NOUNS),
