@@ -15,12 +15,14 @@
 //! [`account`]: crate::account
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use podwall_policy::explain::Miss;
+use podwall_policy::flow::Flow;
 use tokio::net::TcpStream;
 
 use crate::account::Account;
@@ -28,6 +30,7 @@ use crate::answer::caller::Caller;
 use crate::hold::{HOLD_TIME, Hold};
 use crate::intercept::destination::{Destinations, OwnPorts};
 use crate::live::{Live, Seat};
+use crate::ruling::{Decision, Ruling};
 use crate::world::World;
 use carrying::Carrying;
 use opening::Waiting;
@@ -109,6 +112,49 @@ impl Doorkeeper {
             destinations,
             settings,
             quota: MissQuota::default(),
+        }
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        &self.world
+    }
+
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
+    }
+
+    pub(crate) fn hold(&self) -> &Arc<Hold> {
+        &self.hold
+    }
+
+    pub(crate) fn hold_time(&self) -> Duration {
+        self.settings.hold_time
+    }
+
+    pub(crate) fn is_this_pod(&self, address: IpAddr) -> bool {
+        self.destinations.is_this_pod(address)
+    }
+
+    /// Asks the law, and notes how long it took.
+    pub(crate) fn judge(&self, source: IpAddr, flow: &Flow) -> Ruling {
+        let asked = Instant::now();
+        let ruling = self.world.judge(source, flow);
+        self.account.decided(asked.elapsed());
+        ruling
+    }
+
+    /// The nearest miss of a denial by the law, within the quota.
+    pub(crate) fn nearest_miss(
+        &self,
+        source: IpAddr,
+        ruling: &Ruling,
+        flow: Option<&Flow>,
+    ) -> Option<Miss> {
+        match (ruling.decision, flow) {
+            (Decision::Deny(_), Some(flow)) if self.quota.take(Instant::now()) => {
+                self.world.misses(source, flow).into_iter().next()
+            }
+            _ => None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::account::Revocation;
 use crate::answer::relay::Carried;
 use crate::arrival::{Mode, OriginalDst, SourceAddr};
 use crate::farewell::{End, Farewell};
-use crate::ruling::{Decision, Ruling};
+use crate::ruling::Ruling;
 
 /// What is known of one arrival so far. Packed, as every open connection keeps one.
 pub(super) struct Story {
@@ -79,12 +79,9 @@ impl Story {
         self.destination.map(|endpoint| endpoint.socket().into())
     }
 
-    /// Asks the law, and notes how long it took.
+    /// Asks the law.
     pub(super) fn judge(&self, flow: &Flow) -> Ruling {
-        let asked = Instant::now();
-        let ruling = self.doorkeeper.world.judge(self.source.ip, flow);
-        self.doorkeeper.account.decided(asked.elapsed());
-        ruling
+        self.doorkeeper.judge(self.source.ip, flow)
     }
 
     /// Ends the story: one line, one count. `flow` is what the law was asked, if it was.
@@ -125,15 +122,7 @@ impl Story {
         });
     }
 
-    /// The nearest miss of a denial by the law, within the quota.
     fn nearest_miss(&self, ruling: &Ruling, flow: Option<&Flow>) -> Option<Miss> {
-        let doorkeeper = &self.doorkeeper;
-        match (ruling.decision, flow) {
-            (Decision::Deny(_), Some(flow)) if doorkeeper.quota.take(Instant::now()) => {
-                let misses = doorkeeper.world.misses(self.source.ip, flow);
-                misses.into_iter().next()
-            }
-            _ => None,
-        }
+        self.doorkeeper.nearest_miss(self.source.ip, ruling, flow)
     }
 }
