@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::backend::{Attempt, Backend, Obstacle};
 use crate::compare::Difference;
 use crate::foreign::ForeignRule;
+use crate::udp::UdpFault;
 use crate::wanted::Family;
 
 /// Who can mend an error.
@@ -32,6 +33,9 @@ pub enum RedirectError {
         /// The port.
         port: u16,
     },
+    /// UDP ports that cannot be redirected.
+    #[error("--udp-port, --udp-listen-port: {0}")]
+    UdpPorts(#[from] UdpFault),
     /// An address that cannot be a node's.
     #[error(
         "node address {address} is {kind}; give addresses of the node as the pod sees them \
@@ -133,6 +137,7 @@ impl RedirectError {
         match self {
             Self::ZeroPort { .. }
             | Self::SamePort { .. }
+            | Self::UdpPorts(_)
             | Self::NodeAddress { .. }
             | Self::HostNetwork { .. } => Fault::Usage,
             Self::Routes { .. }

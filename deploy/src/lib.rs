@@ -25,6 +25,7 @@ mod native;
 mod plan;
 mod redirect;
 mod rules;
+mod udp;
 mod wanted;
 
 pub use addresses::own_addresses;
@@ -38,4 +39,5 @@ pub use redirect::{
     Plan, Removed, Report, check, install, install_with, plan, remove, remove_plan,
 };
 pub use rules::rules;
+pub use udp::{MAX_UDP_PORTS, UdpFault, UdpPort};
 pub use wanted::{Family, Uncarried, Wanted, refuse_host_network};

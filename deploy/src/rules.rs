@@ -4,11 +4,13 @@
 //!
 //! Table `filter` refuses: whatever reaches INPUT and was not let in by one of its accepts is
 //! reset (TCP) or dropped (UDP, SCTP), whatever conntrack says of it; but for the UDP and SCTP ports that
-//! the wish leaves to everybody. Other protocols are not touched. Table `nat` opens: it turns every TCP connection towards the relay. So `filter`
+//! the wish leaves to everybody. Other protocols are not touched. Table `nat` opens: it turns every TCP
+//! connection towards the relay, and each UDP port of the wish towards its own listener. So `filter`
 //! without `nat` is a closed pod.
 //!
 //! A stranger who aims at the relay's own port on the pod's first address is refused by `filter`:
-//! the redirect changes nothing about its destination, so conntrack does not call it DNAT (P34).
+//! the redirect changes nothing about its destination, so conntrack does not call it DNAT (P34). Of UDP
+//! a listener's port is never one that is redirected, so the same holds.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -76,6 +78,13 @@ fn filter(wanted: &Wanted, family: Family) -> Content {
             wanted.listen_port
         ),
     ]);
+    // As with TCP: who aims at a listener's own port was not redirected.
+    input.extend(wanted.udp_ports.iter().map(|one| {
+        format!(
+            "-p udp -m udp --dport {} -m conntrack --ctstate DNAT -j ACCEPT",
+            one.listen
+        )
+    }));
     input.extend(unguarded(wanted));
     input.extend([
         "-p tcp -j REJECT --reject-with tcp-reset".to_owned(),
@@ -109,6 +118,12 @@ fn nat(wanted: &Wanted, family: Family) -> Content {
     let node = exempt(wanted, family).map(|one| format!("{one} -j RETURN"));
     let mut redirect: Vec<String> = node.collect();
     redirect.push(format!("-p tcp {to_relay}"));
+    redirect.extend(wanted.udp_ports.iter().map(|one| {
+        format!(
+            "-p udp -m udp --dport {} -j REDIRECT --to-ports {}",
+            one.port, one.listen
+        )
+    }));
     let canary = format!(
         "-d {loopback} -o lo -p tcp -m tcp --dport {} {to_relay}",
         wanted.canary_port
@@ -128,7 +143,7 @@ fn nat(wanted: &Wanted, family: Family) -> Content {
         hooks: vec![
             Hook {
                 base: "PREROUTING",
-                rule: "! -i lo -p tcp -j PODWALL_REDIRECT".to_owned(),
+                rule: "! -i lo -j PODWALL_REDIRECT".to_owned(),
             },
             Hook {
                 base: "OUTPUT",

@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::error::RedirectError;
+use crate::udp::{UdpFault, UdpPort, is_free};
 
 /// An address family; each has its own tables and its own programs.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -84,7 +85,10 @@ pub struct Wanted {
     /// every port and protocol. Else all other TCP of the node is redirected, and its UDP and SCTP
     /// dropped but on unguarded ports, like anybody's.
     pub node_ports: Vec<u16>,
-    /// UDP and SCTP ports that are left to everybody; sorted, each once. On all others both are dropped.
+    /// UDP ports whose datagrams go to a listener of the relay, each to its own.
+    pub udp_ports: Vec<UdpPort>,
+    /// UDP and SCTP ports that are left to everybody; sorted, each once. On all that are neither these
+    /// nor `udp_ports` both are dropped.
     pub unguarded: Vec<(Uncarried, u16)>,
 }
 
@@ -123,6 +127,7 @@ impl Wanted {
             canary_port,
             node_addresses: addresses,
             node_ports: Vec::new(),
+            udp_ports: Vec::new(),
             unguarded: Vec::new(),
         })
     }
@@ -144,10 +149,23 @@ impl Wanted {
         }
     }
 
+    /// The same wish with these UDP ports redirected, each to a listener of its own: see [`UdpPort::assign`].
+    ///
+    /// # Errors
+    /// The ports cannot get listeners, or one of either is left to everybody.
+    pub fn with_udp_ports(
+        mut self,
+        ports: impl IntoIterator<Item = u16>,
+        first_listener: u16,
+    ) -> Result<Self, RedirectError> {
+        self.udp_ports = UdpPort::assign(ports, first_listener)?;
+        self.apart()
+    }
+
     /// The same wish with these UDP and SCTP ports left to everybody, whatever the policies say.
     ///
     /// # Errors
-    /// A port is 0.
+    /// A port is 0, or is redirected, or a listener's.
     pub fn with_unguarded(
         mut self,
         ports: impl IntoIterator<Item = (Uncarried, u16)>,
@@ -157,7 +175,20 @@ impl Wanted {
         self.unguarded.dedup();
         match self.unguarded.iter().any(|(_, port)| *port == 0) {
             true => Err(RedirectError::ZeroPort { name: "unguarded" }),
-            false => Ok(self),
+            false => self.apart(),
+        }
+    }
+
+    /// That what is left to everybody is neither redirected nor a listener's.
+    fn apart(self) -> Result<Self, RedirectError> {
+        let of_udp =
+            |(protocol, port): &(Uncarried, u16)| (*protocol == Uncarried::Udp).then_some(*port);
+        let mut unguarded = self.unguarded.iter().filter_map(of_udp);
+        is_free(&self.udp_ports, unguarded.clone())?;
+        let both = unguarded.find(|port| self.udp_ports.iter().any(|one| one.port == *port));
+        match both {
+            Some(port) => Err(UdpFault::Unguarded { port }.into()),
+            None => Ok(self),
         }
     }
 
@@ -166,6 +197,10 @@ impl Wanted {
         let addresses = self.node_addresses.iter().copied();
         Self::new(self.listen_port, self.canary_port, addresses)?
             .with_node_ports(self.node_ports.iter().copied())?
+            .with_udp_ports(
+                self.udp_ports.iter().map(|one| one.port),
+                self.udp_ports.first().map_or(1, |one| one.listen),
+            )?
             .with_unguarded(self.unguarded.iter().copied())
     }
 

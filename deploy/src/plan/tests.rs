@@ -30,7 +30,7 @@ fn p19_the_first_installation() {
         *nat
         :PODWALL_REDIRECT - [0:0]
         :PODWALL_CANARY - [0:0]
-        -I PREROUTING 1 ! -i lo -p tcp -j PODWALL_REDIRECT
+        -I PREROUTING 1 ! -i lo -j PODWALL_REDIRECT
         -I OUTPUT 1 -j PODWALL_CANARY
         -A PODWALL_REDIRECT -s 10.1.0.1/32 -j RETURN
         -A PODWALL_REDIRECT -p tcp -j REDIRECT --to-ports 15006
@@ -70,7 +70,7 @@ COMMIT
         -D PREROUTING ! -i lo -p tcp -j PODWALL_REDIRECT
         -D THEIRS -m comment --comment "hello there" -g PODWALL_V0
         -X PODWALL_V0
-        -I PREROUTING 1 ! -i lo -p tcp -j PODWALL_REDIRECT
+        -I PREROUTING 1 ! -i lo -j PODWALL_REDIRECT
         -I OUTPUT 1 -j PODWALL_CANARY
         -A PODWALL_REDIRECT -s 10.1.0.1/32 -j RETURN
         -A PODWALL_REDIRECT -p tcp -j REDIRECT --to-ports 15006

@@ -40,7 +40,7 @@ fn the_rules_of_ipv4() {
         *nat
         :PODWALL_REDIRECT - [0:0]
         :PODWALL_CANARY - [0:0]
-        -I PREROUTING 1 ! -i lo -p tcp -j PODWALL_REDIRECT
+        -I PREROUTING 1 ! -i lo -j PODWALL_REDIRECT
         -I OUTPUT 1 -j PODWALL_CANARY
         -A PODWALL_REDIRECT -s 10.1.0.1/32 -j RETURN
         -A PODWALL_REDIRECT -p tcp -j REDIRECT --to-ports 15006
@@ -74,7 +74,7 @@ fn the_rules_of_ipv6() {
         *nat
         :PODWALL_REDIRECT - [0:0]
         :PODWALL_CANARY - [0:0]
-        -I PREROUTING 1 ! -i lo -p tcp -j PODWALL_REDIRECT
+        -I PREROUTING 1 ! -i lo -j PODWALL_REDIRECT
         -I OUTPUT 1 -j PODWALL_CANARY
         -A PODWALL_REDIRECT -s fd00::1/128 -j RETURN
         -A PODWALL_REDIRECT -p tcp -j REDIRECT --to-ports 15006
@@ -148,9 +148,31 @@ fn s60_ports_left_to_everybody_are_accepted_before_the_drop_and_nothing_else_cha
 }
 
 #[test]
+fn p2_each_udp_port_goes_to_its_own_listener_and_nothing_else_changes() {
+    let judged = wanted().with_udp_ports([5353, 53], 15874).unwrap();
+    for family in Family::ALL {
+        let (with, without) = (rules(&judged, family), rules(&wanted(), family));
+        let lines = with.lines().filter(|line| !without.contains(line));
+        let added: String = lines.map(|line| format!("{line}\n")).collect();
+        expect![[r#"
+            -A PODWALL_INPUT -p udp -m udp --dport 15874 -m conntrack --ctstate DNAT -j ACCEPT
+            -A PODWALL_INPUT -p udp -m udp --dport 15875 -m conntrack --ctstate DNAT -j ACCEPT
+            -A PODWALL_REDIRECT -p udp -m udp --dport 53 -j REDIRECT --to-ports 15874
+            -A PODWALL_REDIRECT -p udp -m udp --dport 5353 -j REDIRECT --to-ports 15875
+        "#]]
+        .assert_eq(&added);
+        let at = |rule: &str| with.lines().position(|line| line.contains(rule)).unwrap();
+        assert!(at("-j PODWALL_SPOOFED") < at("--dport 15874 -m"));
+        assert!(at("--dport 15875 -m") < at("-p udp -j DROP"));
+        assert!(at("-j RETURN") < at("--dport 53 -j REDIRECT"));
+        assert!(at("--to-ports 15875") < at("-A PODWALL_CANARY"));
+    }
+}
+
+#[test]
 fn p40_the_canary_is_the_last_line_of_the_nat_payload() {
     for family in Family::ALL {
-        let text = rules(&wanted(), family);
+        let text = rules(&wanted().with_udp_ports([53], 15874).unwrap(), family);
         let last = text.lines().rev().nth(1).unwrap();
         assert!(
             last.contains("PODWALL_CANARY") && last.contains("--dport 15007"),

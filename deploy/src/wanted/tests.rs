@@ -44,6 +44,7 @@ fn what_cannot_be_a_node_is_refused_by_name() {
             .to_string();
         assert!(error.contains(word), "{address}: {error}");
         let built = Wanted {
+            udp_ports: Vec::new(),
             unguarded: Vec::new(),
             listen_port: 1,
             canary_port: 2,
@@ -91,5 +92,24 @@ fn s66_any_spelling_of_an_own_address_is_host_network() {
         let wanted = Wanted::new(1, 2, addresses(nodes)).unwrap();
         let answer = refuse_host_network(&wanted, &addresses(&[own]));
         assert_eq!(answer.is_err(), refused, "{nodes:?} {own}");
+    }
+}
+
+#[test]
+fn p2_a_udp_port_is_judged_or_left_to_everybody_never_both() {
+    let judged = Wanted::new(1, 2, [])
+        .unwrap()
+        .with_udp_ports([53, 54], 15874);
+    let judged = judged.unwrap();
+    assert_eq!(judged.canonical().unwrap(), judged);
+    for (port, word) in [(54, "--unguarded-port"), (15875, "15875")] {
+        let udp = [(Uncarried::Udp, port)];
+        let error = judged.clone().with_unguarded(udp).unwrap_err();
+        assert_eq!(error.fault(), crate::Fault::Usage, "{error}");
+        assert!(error.to_string().contains(word), "{error}");
+        let open = Wanted::new(1, 2, []).unwrap().with_unguarded(udp).unwrap();
+        assert!(open.with_udp_ports([53, 54], 15874).is_err(), "{port}");
+        let sctp = [(Uncarried::Sctp, port)];
+        assert!(judged.clone().with_unguarded(sctp).is_ok(), "{port}");
     }
 }
