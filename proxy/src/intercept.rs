@@ -5,4 +5,5 @@
 
 pub mod destination;
 mod own_addresses;
+pub mod packet;
 pub mod redirect;
