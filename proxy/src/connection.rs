@@ -19,28 +19,24 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use podwall_policy::explain::Miss;
-use podwall_policy::flow::Flow;
 use tokio::net::TcpStream;
 
 use crate::account::Account;
 use crate::answer::caller::Caller;
+use crate::clerk::Clerk;
 use crate::hold::{HOLD_TIME, Hold};
 use crate::intercept::destination::{Destinations, OwnPorts};
 use crate::live::{Live, Seat};
-use crate::ruling::{Decision, Ruling};
 use crate::world::World;
 use carrying::Carrying;
 use opening::Waiting;
-use quota::MissQuota;
 use story::Story;
 
 mod carrying;
 mod door;
 mod opening;
-mod quota;
 mod story;
 #[cfg(test)]
 mod tests;
@@ -85,13 +81,11 @@ impl Settings {
 /// What all connections share.
 #[derive(Debug)]
 pub struct Doorkeeper {
-    world: Arc<World>,
-    account: Arc<Account>,
+    clerk: Clerk,
     live: Arc<Live>,
     hold: Arc<Hold>,
     destinations: Arc<dyn Destinations>,
     settings: Settings,
-    quota: MissQuota,
 }
 
 impl Doorkeeper {
@@ -105,22 +99,16 @@ impl Doorkeeper {
         settings: Settings,
     ) -> Self {
         Self {
-            world,
-            account,
+            clerk: Clerk::new(world, account),
             live,
             hold: Arc::default(),
             destinations,
             settings,
-            quota: MissQuota::default(),
         }
     }
 
-    pub(crate) fn world(&self) -> &World {
-        &self.world
-    }
-
-    pub(crate) fn account(&self) -> &Account {
-        &self.account
+    pub(crate) fn clerk(&self) -> &Clerk {
+        &self.clerk
     }
 
     pub(crate) fn hold(&self) -> &Arc<Hold> {
@@ -133,29 +121,6 @@ impl Doorkeeper {
 
     pub(crate) fn is_this_pod(&self, address: IpAddr) -> bool {
         self.destinations.is_this_pod(address)
-    }
-
-    /// Asks the law, and notes how long it took.
-    pub(crate) fn judge(&self, source: IpAddr, flow: &Flow) -> Ruling {
-        let asked = Instant::now();
-        let ruling = self.world.judge(source, flow);
-        self.account.decided(asked.elapsed());
-        ruling
-    }
-
-    /// The nearest miss of a denial by the law, within the quota.
-    pub(crate) fn nearest_miss(
-        &self,
-        source: IpAddr,
-        ruling: &Ruling,
-        flow: Option<&Flow>,
-    ) -> Option<Miss> {
-        match (ruling.decision, flow) {
-            (Decision::Deny(_), Some(flow)) if self.quota.take(Instant::now()) => {
-                self.world.misses(source, flow).into_iter().next()
-            }
-            _ => None,
-        }
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Carrying {
 impl Carrying {
     /// Carries on with what the first half has found.
     pub(super) fn new(story: Story, seat: Seat, ruling: Ruling, relay: Relay) -> Self {
-        let live = story.doorkeeper.account.live();
+        let live = story.doorkeeper.clerk.account().live();
         Self {
             relay,
             story: Box::new(story),
@@ -79,7 +79,7 @@ impl Carrying {
 
     /// Brings the gauges and counters up to date.
     fn count(&mut self, before: Carried) {
-        let account = &self.story.doorkeeper.account;
+        let account = self.story.doorkeeper.clerk.account();
         let now = self.relay.carried();
         if now != before {
             account.carried(now.inward - before.inward, now.outward - before.outward);

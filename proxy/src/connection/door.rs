@@ -66,7 +66,7 @@ async fn accept(
                 Turn::Came(stream, peer) => {
                     tokio::spawn(serve(Arc::clone(doorkeeper), stream, peer));
                 }
-                Turn::Failed => doorkeeper.account.accept_failed(),
+                Turn::Failed => doorkeeper.clerk.account().accept_failed(),
             },
         }
     }

@@ -154,12 +154,12 @@ impl Visit {
             ruling.decision = Decision::Refuse(Refusal::HoldFull);
             return (ruling, End::Denied);
         };
-        let _held = doorkeeper.account.held();
+        let _held = doorkeeper.clerk.account().held();
         let began = Instant::now();
         let over = self.story.at + doorkeeper.settings.hold_time;
         let mut over = pin!(tokio::time::sleep_until(over.into()));
         // Subscribed before the next judgement, so no change falls between the two.
-        let mut changes = doorkeeper.world.changes();
+        let mut changes = doorkeeper.clerk.world().changes();
         let end = loop {
             ruling = self.story.judge(&self.flow);
             if !ruling.decision.may_turn() {

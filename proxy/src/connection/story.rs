@@ -81,7 +81,7 @@ impl Story {
 
     /// Asks the law.
     pub(super) fn judge(&self, flow: &Flow) -> Ruling {
-        self.doorkeeper.judge(self.source.ip, flow)
+        self.doorkeeper.clerk.judge(self.source.ip, flow)
     }
 
     /// Ends the story: one line, one count. `flow` is what the law was asked, if it was.
@@ -90,7 +90,7 @@ impl Story {
             End::Denied | End::Revoked => self.nearest_miss(&ruling, flow),
             _ => None,
         };
-        self.doorkeeper.account.farewell(&Farewell {
+        self.doorkeeper.clerk.account().farewell(&Farewell {
             time: self.time,
             mode: Mode::Redirect,
             source: self.source(),
@@ -111,7 +111,7 @@ impl Story {
         let Some(destination) = self.destination() else {
             return;
         };
-        self.doorkeeper.account.revoked(&Revocation {
+        self.doorkeeper.clerk.account().revoked(&Revocation {
             time: SystemTime::now(),
             source: self.source(),
             destination,
@@ -123,6 +123,8 @@ impl Story {
     }
 
     fn nearest_miss(&self, ruling: &Ruling, flow: Option<&Flow>) -> Option<Miss> {
-        self.doorkeeper.nearest_miss(self.source.ip, ruling, flow)
+        self.doorkeeper
+            .clerk
+            .nearest_miss(self.source.ip, ruling, flow)
     }
 }

@@ -120,6 +120,8 @@ const PROXY: House = House {
         ("sys", &[]),
         ("config", &["access", "arrival"]),
         ("hold", &[]),
+        ("quota", &[]),
+        ("clerk", &["account", "quota", "ruling", "world"]),
         ("intercept", NOUNS),
         ("identify", NOUNS),
         ("judge", NOUNS),
@@ -136,6 +138,7 @@ const PROXY: House = House {
 
 const CONNECTION: &[&str] = &[
     "arrival",
+    "clerk",
     "farewell",
     "ruling",
     "sys",

@@ -10,11 +10,11 @@ use std::time::Instant;
 mod tests;
 
 /// Misses per second, and how many may come at once after a quiet second.
-pub(super) const MISSES_PER_SECOND: f64 = 100.0;
+pub(crate) const MISSES_PER_SECOND: f64 = 100.0;
 
 /// A bucket of tokens that fills with time.
 #[derive(Debug, Default)]
-pub(super) struct MissQuota(Mutex<Bucket>);
+pub(crate) struct MissQuota(Mutex<Bucket>);
 
 #[derive(Debug)]
 struct Bucket {
@@ -33,7 +33,7 @@ impl Default for Bucket {
 
 impl MissQuota {
     /// Whether one more miss may be worked out at `now`.
-    pub(super) fn take(&self, now: Instant) -> bool {
+    pub(crate) fn take(&self, now: Instant) -> bool {
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since = bucket.filled.map_or(0.0, |last| {
             now.saturating_duration_since(last).as_secs_f64()
