@@ -22,8 +22,19 @@ pub struct Cmd {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     stdin: Option<Vec<u8>>,
-    unprivileged: bool,
+    privilege: Privilege,
     silent: bool,
+}
+
+/// What a program may do in its place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Privilege {
+    /// As much as the lab itself.
+    All,
+    /// The lab's user with one capability.
+    NetAdmin,
+    /// No capability, and another user where there is one.
+    Nothing,
 }
 
 /// A process that has ended.
@@ -45,7 +56,7 @@ impl Cmd {
             args: Vec::new(),
             env: Vec::new(),
             stdin: None,
-            unprivileged: false,
+            privilege: Privilege::All,
             silent: false,
         }
     }
@@ -88,7 +99,13 @@ impl Cmd {
 
     /// Runs it without any capability and, where the user exists in this user namespace, as uid and gid 65532.
     pub fn unprivileged(mut self) -> Self {
-        self.unprivileged = true;
+        self.privilege = Privilege::Nothing;
+        self
+    }
+
+    /// Runs it with NET_ADMIN and no other capability, as the lab's own user.
+    pub fn only_net_admin(mut self) -> Self {
+        self.privilege = Privilege::NetAdmin;
         self
     }
 
@@ -153,10 +170,15 @@ impl Cmd {
 
     fn build(&self) -> LabResult<Command> {
         let program = tools::find(&self.program)?;
-        let mut command = if self.unprivileged {
-            self.drop_privilege(program)?
-        } else {
-            Command::new(program)
+        let mut command = match self.privilege {
+            Privilege::All => Command::new(program),
+            Privilege::NetAdmin => {
+                let mut command = Command::new(tools::find("setpriv".as_ref())?);
+                command.args(["--bounding-set=-all,+net_admin", "--inh-caps=-all", "--"]);
+                command.arg(program);
+                command
+            }
+            Privilege::Nothing => self.drop_privilege(program)?,
         };
         for (name, _) in env::vars_os() {
             if name

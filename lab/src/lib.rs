@@ -45,7 +45,7 @@ pub use place::Place;
 pub use pod::{Node, Pod};
 pub use process::Process;
 pub use rustix::process::Signal;
-pub use sidecar::{Endpoints, Sidecar, Source, access_log};
+pub use sidecar::{Endpoints, Mode, Setting, Sidecar, Source, access_log};
 pub use skip::skipped;
 pub use spec::PodSpec;
 pub use wait::wait_until;

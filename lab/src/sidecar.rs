@@ -5,6 +5,7 @@
 //! enter the place where it was built.
 
 mod endpoints;
+mod setting;
 
 use std::{
     net::IpAddr,
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub use endpoints::Endpoints;
+pub use setting::{Mode, Setting};
 
 /// What the init step runs, back end nft.
 const IPTABLES: [&str; 4] = [
@@ -73,8 +75,22 @@ impl Sidecar {
         program: &Path,
         more: &[&str],
     ) -> LabResult<Self> {
-        Self::install(lab, pod, program, &[])?;
-        let sidecar = Self::launch_from(source, lab, pod, program, more)?;
+        Self::start_as(&Setting::redirect(source, more), lab, pod, program)
+    }
+
+    /// As [`Sidecar::start`], with a choice of everything.
+    ///
+    /// # Errors
+    /// As [`Sidecar::start`].
+    pub fn start_as(
+        setting: &Setting<'_>,
+        lab: &Lab,
+        pod: &Pod,
+        program: &Path,
+    ) -> LabResult<Self> {
+        let installed = Self::redirect_as(setting.mode, lab, pod, program, setting.shared)?;
+        installed_or_error(installed)?;
+        let sidecar = Self::launch_as(setting, lab, pod, program)?;
         let ready = wait_until(START, || {
             sidecar.process.status().is_some()
                 || sidecar.get("/readyz").is_ok_and(|(code, _)| code == 200)
@@ -101,16 +117,7 @@ impl Sidecar {
     /// # Errors
     /// [`LabError::Ended`] with podwall's own words where it fails.
     pub fn install(lab: &Lab, pod: &Pod, program: &Path, more: &[&str]) -> LabResult<Output> {
-        let output = Self::redirect(lab, pod, program, more)?;
-        if output.status.success() {
-            return Ok(output);
-        }
-        Err(LabError::Ended {
-            process: "podwall redirect".to_owned(),
-            status: output.status.to_string(),
-            what: "the rules were installed".to_owned(),
-            output: output.stderr,
-        })
+        installed_or_error(Self::redirect(lab, pod, program, more)?)
     }
 
     /// Runs `podwall redirect` in the pod with `more` flags and gives back whatever came of it.
@@ -118,8 +125,22 @@ impl Sidecar {
     /// # Errors
     /// Only where it cannot be run.
     pub fn redirect(lab: &Lab, pod: &Pod, program: &Path, more: &[&str]) -> LabResult<Output> {
+        Self::redirect_as(Mode::Redirect, lab, pod, program, more)
+    }
+
+    /// As [`Sidecar::redirect`], for either mode.
+    ///
+    /// # Errors
+    /// Only where it cannot be run.
+    pub fn redirect_as(
+        mode: Mode,
+        lab: &Lab,
+        pod: &Pod,
+        program: &Path,
+        more: &[&str],
+    ) -> LabResult<Output> {
         pod.command(copy(lab, program)?)
-            .args(["redirect", "--mode", "redirect"])
+            .args(["redirect", "--mode", mode.word()])
             .args(more)
             .env("HOST_IPS", host_ips(lab))
             .run(START)
@@ -144,20 +165,35 @@ impl Sidecar {
         program: &Path,
         more: &[&str],
     ) -> LabResult<Self> {
+        Self::launch_as(&Setting::redirect(source, more), lab, pod, program)
+    }
+
+    /// As [`Sidecar::launch`], with a choice of everything. It has the privilege that its mode needs.
+    ///
+    /// # Errors
+    /// Only where it cannot be started.
+    pub fn launch_as(
+        setting: &Setting<'_>,
+        lab: &Lab,
+        pod: &Pod,
+        program: &Path,
+    ) -> LabResult<Self> {
         let program = copy(lab, program)?;
-        let command = pod.command(&program).args(["proxy", "--mode", "redirect"]);
-        let command = match source {
+        let command = pod
+            .command(&program)
+            .args(["proxy", "--mode", setting.mode.word()]);
+        let command = match setting.source {
             Source::Manifests => command.arg("-f").arg(lab.manifests()),
             Source::Kubeconfig(file) => command.arg("--kubeconfig").arg(file),
             Source::Flags => command,
         };
-        let process = command
-            .args(more)
+        let command = command
+            .args(setting.shared)
+            .args(setting.more)
             .env("POD_NAMESPACE", pod.namespace())
             .env("POD_NAME", pod.name())
-            .env("HOST_IPS", host_ips(lab))
-            .unprivileged()
-            .spawn()?;
+            .env("HOST_IPS", host_ips(lab));
+        let process = setting.mode.privilege(command).spawn()?;
         Ok(Self {
             process,
             pod: pod.clone(),
@@ -255,6 +291,18 @@ impl Sidecar {
             output: self.process.output_so_far(),
         })
     }
+}
+
+fn installed_or_error(output: Output) -> LabResult<Output> {
+    if output.status.success() {
+        return Ok(output);
+    }
+    Err(LabError::Ended {
+        process: "podwall redirect".to_owned(),
+        status: output.status.to_string(),
+        what: "the rules were installed".to_owned(),
+        output: output.stderr,
+    })
 }
 
 /// The access-log lines among what a sidecar printed; what it says on stderr is no JSON.
