@@ -10,7 +10,11 @@ use podwall_policy::flow::Protocol;
 
 use crate::failure::Failure;
 use crate::port::Port;
+use podwall_deploy::{UdpFault, UdpPort};
 use podwall_proxy::config::{ADMIN_PORT, CANARY_PORT, ConfigFault, LISTEN_PORT, check_ports};
+
+/// The first port of the UDP listeners; after podwall's TCP ports, so that they are easy to remember.
+const UDP_LISTEN_PORT: u16 = 15874;
 
 /// How arrivals reach podwall; the same for `redirect` and `proxy`.
 #[derive(Clone, Debug, clap::Args)]
@@ -59,8 +63,21 @@ pub struct Shared {
         value_delimiter = ','
     )]
     pub node_ports: Vec<String>,
-    /// Leave this UDP or SCTP port to everybody, judged by nobody; mode redirect drops all other inbound UDP and
-    /// SCTP, isolated or not. Written 53/UDP or 3868/SCTP; repeatable, or separated by commas
+    /// UDP port of the pod that is judged; on all others inbound UDP is dropped, isolated or not. Name those that
+    /// the pod declares; repeatable, or separated by commas
+    #[arg(
+        long = "udp-port",
+        value_name = "PORT",
+        env = "PODWALL_UDP_PORTS",
+        value_delimiter = ','
+    )]
+    pub udp_ports: Vec<String>,
+    /// First port of the listeners for --udp-port: the lowest of those ports is redirected here, the next to the next
+    #[arg(long, value_name = "PORT", env = "PODWALL_UDP_LISTEN_PORT", default_value_t = UDP_LISTEN_PORT.to_string())]
+    pub udp_listen_port: String,
+    /// Take this UDP or SCTP port out of podwall's hands: it is left to everybody, judged by nobody. Inbound SCTP on
+    /// other ports is dropped, isolated or not, and UDP too but on --udp-port. Written 53/UDP or 3868/SCTP;
+    /// repeatable, or separated by commas
     #[arg(
         long = "unguarded-port",
         value_name = "PORT/PROTOCOL",
@@ -89,6 +106,10 @@ pub struct Effective {
     /// Where the node is let in whatever the policies say, the admin port among them; sorted, each
     /// once. Empty: everywhere.
     pub node_ports: Vec<u16>,
+    /// UDP ports that are judged, with their listeners; sorted, each once.
+    pub udp_ports: Vec<UdpPort>,
+    /// The first port of those listeners.
+    pub udp_listen_port: u16,
     /// UDP and SCTP ports that are left to everybody; sorted, each once.
     pub unguarded_ports: Vec<Port>,
 }
@@ -139,6 +160,14 @@ impl Shared {
                 )),
             }
         }
+        let udp_listen_port = port(
+            "--udp-listen-port",
+            "PODWALL_UDP_LISTEN_PORT",
+            &self.udp_listen_port,
+            UDP_LISTEN_PORT,
+            faults,
+        );
+        let unguarded_ports = self.unguarded_ports(faults);
         Effective {
             listen_port,
             admin_port,
@@ -146,7 +175,9 @@ impl Shared {
             node_addresses: node.into_iter().collect(),
             is_node_given,
             node_ports: self.node_ports(admin_port, faults),
-            unguarded_ports: self.unguarded_ports(faults),
+            udp_ports: self.udp_ports(udp_listen_port, &unguarded_ports, faults),
+            udp_listen_port,
+            unguarded_ports,
         }
     }
 
@@ -180,20 +211,39 @@ impl Shared {
 
     /// The ports of `--node-port`, and the admin port beside them: podwall's own probes go there.
     fn node_ports(&self, admin_port: u16, faults: &mut Vec<ConfigFault>) -> Vec<u16> {
-        let mut ports = BTreeSet::new();
-        for text in self.node_ports.iter().map(|one| one.trim()) {
-            match (text, port_number(text)) {
-                ("", _) => {}
-                (_, Some(port)) => ports.extend([port, admin_port]),
-                (_, None) => faults.push(ConfigFault::new(
-                    "--node-port",
-                    "PODWALL_NODE_PORTS",
-                    text,
-                    "write port numbers from 1 to 65535, separated by commas",
-                )),
-            }
+        let mut ports = numbers(NODE_PORT, &self.node_ports, faults);
+        if !ports.is_empty() {
+            ports.insert(admin_port);
         }
         ports.into_iter().collect()
+    }
+
+    /// The ports of `--udp-port` with their listeners; none where that cannot be.
+    fn udp_ports(
+        &self,
+        first: u16,
+        unguarded: &[Port],
+        faults: &mut Vec<ConfigFault>,
+    ) -> Vec<UdpPort> {
+        let ports = numbers(UDP_PORT, &self.udp_ports, faults);
+        let open = unguarded.iter();
+        let open: Vec<u16> = open
+            .filter(|one| one.protocol == Protocol::Udp)
+            .map(|one| one.number)
+            .collect();
+        UdpPort::assign(ports.iter().copied(), first, &open).unwrap_or_else(|fault| {
+            let list: Vec<String> = ports.iter().map(u16::to_string).collect();
+            let ((flag, variable), value) = match fault {
+                UdpFault::Zero | UdpFault::TooMany { .. } | UdpFault::Unguarded { .. } => {
+                    (UDP_PORT, list.join(","))
+                }
+                UdpFault::PastTheLast { .. } | UdpFault::Taken { .. } => {
+                    (UDP_LISTEN_PORT_FLAG, first.to_string())
+                }
+            };
+            faults.push(ConfigFault::new(flag, variable, &value, &fault.to_string()));
+            Vec::new()
+        })
     }
 
     /// The ports of `--unguarded-port`.
@@ -224,6 +274,35 @@ fn unguarded_port(text: &str) -> Result<Port, String> {
             Err("TCP is judged; write a policy that admits everybody on that port".to_owned())
         }
     }
+}
+
+/// A flag and its variable.
+type Name = (&'static str, &'static str);
+
+const NODE_PORT: Name = ("--node-port", "PODWALL_NODE_PORTS");
+const UDP_PORT: Name = ("--udp-port", "PODWALL_UDP_PORTS");
+const UDP_LISTEN_PORT_FLAG: Name = ("--udp-listen-port", "PODWALL_UDP_LISTEN_PORT");
+
+/// The port numbers that a repeatable flag was given.
+fn numbers(
+    (flag, variable): Name,
+    texts: &[String],
+    faults: &mut Vec<ConfigFault>,
+) -> BTreeSet<u16> {
+    let mut ports = BTreeSet::new();
+    for text in texts.iter().map(|one| one.trim()) {
+        match (text, port_number(text)) {
+            ("", _) => {}
+            (_, Some(port)) => drop(ports.insert(port)),
+            (_, None) => faults.push(ConfigFault::new(
+                flag,
+                variable,
+                text,
+                "write port numbers from 1 to 65535, separated by commas",
+            )),
+        }
+    }
+    ports
 }
 
 /// A port's number, which is not zero.
@@ -269,6 +348,8 @@ impl fmt::Display for Effective {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let node: Vec<String> = self.node_addresses.iter().map(IpAddr::to_string).collect();
         let ports: Vec<String> = self.node_ports.iter().map(u16::to_string).collect();
+        let udp = self.udp_ports.iter().map(|one| one.port.to_string());
+        let udp: Vec<String> = udp.collect();
         let unguarded: Vec<String> = self.unguarded_ports.iter().map(Port::to_string).collect();
         let list = |items: &[String], nothing: &str| match items {
             [] => nothing.to_owned(),
@@ -277,12 +358,14 @@ impl fmt::Display for Effective {
         write!(
             out,
             "--mode redirect --listen-port {} --admin-port {} --canary-port {} --node-address {} --node-port {} \
-             --unguarded-port {}",
+             --udp-port {} --udp-listen-port {} --unguarded-port {}",
             self.listen_port,
             self.admin_port,
             self.canary_port,
             list(&node, "none"),
             list(&ports, "all"),
+            list(&udp, "none"),
+            self.udp_listen_port,
             list(&unguarded, "none"),
         )
     }

@@ -107,12 +107,12 @@ pub fn other_addresses(source: &Pod, destination: &Pod) -> Option<(IpAddr, IpAdd
     of_family(source).zip(of_family(destination))
 }
 
-/// Says on stderr what the policies do not: mode redirect carries no UDP and no SCTP.
+/// Says on stderr what the policies do not: what of UDP and SCTP mode redirect drops without asking them.
 pub fn say_uncarried(ports: &[Port]) {
     if ports.iter().any(|port| port.protocol != Protocol::Tcp) {
         eprintln!(
-            "note: this is what the policies say; in mode redirect podwall drops all inbound UDP and SCTP, except on \
-             --unguarded-port, where it judges nothing"
+            "note: this is what the policies say; in mode redirect podwall judges UDP on the ports of --udp-port, lets \
+             everybody in on those of --unguarded-port, and drops all other inbound UDP and SCTP"
         );
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use podwall_proxy::arrival::Mode;
-use podwall_proxy::config::{Config, ConfigFault, Queues, Settings};
+use podwall_proxy::config::{Config, ConfigFault, Queues, Settings, UdpPort};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,7 +24,9 @@ const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 stopped as asked, 2 bad configuration, 3 the environment (a port is taken, hostNetwork).\n\
-Inbound UDP and SCTP are dropped by the rules of `podwall redirect`, but on --unguarded-port; mode redirect carries TCP only."
+UDP ports that are not named by --udp-port, declared by the pod or not, get nothing: the rules of `podwall redirect` drop\n\
+their datagrams, whether policies isolate the pod or not, because rules that were written before the pod ran cannot\n\
+know. So they do all SCTP. --unguarded-port takes a UDP or SCTP port out of podwall's hands: everybody enters there."
 )]
 pub struct Args {
     /// The pod that this sidecar guards; without it POD_NAMESPACE and POD_NAME say so
@@ -136,7 +138,7 @@ fn config(args: Args) -> Result<Config, Failure> {
         has_account: has_service_account(),
         mode: Mode::Redirect,
         queues: Queues::default(),
-        udp_ports: Vec::new(),
+        udp_ports: shared.udp_ports.iter().map(listener).collect(),
         listen_port: shared.listen_port,
         admin_port: shared.admin_port,
         canary_port: shared.canary_port,
@@ -154,6 +156,13 @@ fn config(args: Args) -> Result<Config, Failure> {
     let config = config.map_err(|()| Failure::input("bad configuration"))?;
     tracing::info!("proxy {shared} {config}");
     Ok(config)
+}
+
+const fn listener(one: &podwall_deploy::UdpPort) -> UdpPort {
+    UdpPort {
+        port: one.port,
+        listen: one.listen,
+    }
 }
 
 /// Whether this pod was given a way to its own cluster.

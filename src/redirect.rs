@@ -96,6 +96,10 @@ fn wanted(flags: &Effective) -> Result<Wanted, Failure> {
     wanted
         .and_then(|wanted| wanted.with_node_ports(flags.node_ports.iter().copied()))
         .and_then(|wanted| wanted.with_unguarded(unguarded))
+        .and_then(|wanted| {
+            let ports = flags.udp_ports.iter().map(|one| one.port);
+            wanted.with_udp_ports(ports, flags.udp_listen_port)
+        })
         .map_err(failure)
 }
 

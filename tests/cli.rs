@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 mod help;
 #[path = "cli/node_ports.rs"]
 mod node_ports;
+#[path = "cli/udp_ports.rs"]
+mod udp_ports;
 #[path = "cli/unusual.rs"]
 mod unusual;
 

@@ -145,6 +145,28 @@ fn s60_a_port_left_to_everybody_is_said_checked_and_open() {
 }
 
 #[test]
+fn p2_udp_ports_are_said_checked_and_redirected() {
+    let Some(wire) = Wire::lay("p2_udp_ports_are_said_checked_and_redirected") else {
+        return;
+    };
+    let pod = wire.subject.place();
+    let said = expect(pod, "--udp-port 5353,53 --unguarded-port 123/UDP", 0);
+    let line = "--udp-port 53,5353 --udp-listen-port 15874 --unguarded-port 123/UDP";
+    assert!(said.contains(line), "{said}");
+    let same = "--udp-port 53 --udp-port 5353 --unguarded-port 123/UDP --check";
+    expect(pod, same, 0);
+    assert!(expect(pod, "--check", 1).contains("--dport 15874"));
+    let moved = expect(pod, &format!("{same} --udp-listen-port 16000"), 1);
+    assert!(
+        moved.contains("--dport 53 -j REDIRECT --to-ports 16000"),
+        "{moved}"
+    );
+    for family in Family::ALL {
+        wire.is_closed(family, "nobody listens");
+    }
+}
+
+#[test]
 fn p11_s65_the_admin_port_is_among_the_ports_of_the_node() {
     let Some(wire) = Wire::lay("p11_s65_the_admin_port_is_among") else {
         return;

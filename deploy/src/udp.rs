@@ -57,11 +57,15 @@ pub enum UdpFault {
 
 impl UdpPort {
     /// Gives each port a listener, in the order of the ports: the first on `first`, the next on the
-    /// next. Ports come out sorted, each once.
+    /// next. Ports come out sorted, each once. `unguarded` are the UDP ports that are left to everybody.
     ///
     /// # Errors
-    /// See [`UdpFault`]; never `Unguarded`.
-    pub fn assign(ports: impl IntoIterator<Item = u16>, first: u16) -> Result<Vec<Self>, UdpFault> {
+    /// See [`UdpFault`].
+    pub fn assign(
+        ports: impl IntoIterator<Item = u16>,
+        first: u16,
+        unguarded: &[u16],
+    ) -> Result<Vec<Self>, UdpFault> {
         let mut ports: Vec<u16> = ports.into_iter().collect();
         ports.sort_unstable();
         ports.dedup();
@@ -80,21 +84,26 @@ impl UdpPort {
         let assigned: Vec<Self> = assigned
             .map(|(port, listen)| Self { port, listen })
             .collect();
-        is_free(&assigned, assigned.iter().map(|one| one.port))?;
+        let own: Vec<u16> = assigned.iter().map(|one| one.port).collect();
+        is_free(&assigned, &own)?;
+        apart(&assigned, unguarded)?;
         Ok(assigned)
     }
 }
 
-/// That none of `ports` is a listener's.
-///
-/// # Errors
-/// The first that is.
-pub(crate) fn is_free(
-    assigned: &[UdpPort],
-    mut ports: impl Iterator<Item = u16>,
-) -> Result<(), UdpFault> {
-    let taken = ports.find(|port| assigned.iter().any(|one| one.listen == *port));
-    taken.map_or(Ok(()), |port| Err(UdpFault::Taken { port }))
+/// That what is left to everybody is neither redirected nor a listener's.
+pub(crate) fn apart(assigned: &[UdpPort], unguarded: &[u16]) -> Result<(), UdpFault> {
+    is_free(assigned, unguarded)?;
+    let is_judged = |port: &&u16| assigned.iter().any(|one| one.port == **port);
+    let both = unguarded.iter().find(is_judged);
+    both.map_or(Ok(()), |&port| Err(UdpFault::Unguarded { port }))
+}
+
+/// That no listener is on one of `ports`.
+fn is_free(assigned: &[UdpPort], ports: &[u16]) -> Result<(), UdpFault> {
+    let is_taken = |port: &&u16| assigned.iter().any(|one| one.listen == **port);
+    let taken = ports.iter().find(is_taken);
+    taken.map_or(Ok(()), |&port| Err(UdpFault::Taken { port }))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::error::RedirectError;
-use crate::udp::{UdpFault, UdpPort, is_free};
+use crate::udp::{UdpPort, apart};
 
 /// An address family; each has its own tables and its own programs.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -158,8 +158,8 @@ impl Wanted {
         ports: impl IntoIterator<Item = u16>,
         first_listener: u16,
     ) -> Result<Self, RedirectError> {
-        self.udp_ports = UdpPort::assign(ports, first_listener)?;
-        self.apart()
+        self.udp_ports = UdpPort::assign(ports, first_listener, &self.unguarded_udp())?;
+        Ok(self)
     }
 
     /// The same wish with these UDP and SCTP ports left to everybody, whatever the policies say.
@@ -175,21 +175,17 @@ impl Wanted {
         self.unguarded.dedup();
         match self.unguarded.iter().any(|(_, port)| *port == 0) {
             true => Err(RedirectError::ZeroPort { name: "unguarded" }),
-            false => self.apart(),
+            false => {
+                apart(&self.udp_ports, &self.unguarded_udp())?;
+                Ok(self)
+            }
         }
     }
 
-    /// That what is left to everybody is neither redirected nor a listener's.
-    fn apart(self) -> Result<Self, RedirectError> {
-        let of_udp =
-            |(protocol, port): &(Uncarried, u16)| (*protocol == Uncarried::Udp).then_some(*port);
-        let mut unguarded = self.unguarded.iter().filter_map(of_udp);
-        is_free(&self.udp_ports, unguarded.clone())?;
-        let both = unguarded.find(|port| self.udp_ports.iter().any(|one| one.port == *port));
-        match both {
-            Some(port) => Err(UdpFault::Unguarded { port }.into()),
-            None => Ok(self),
-        }
+    fn unguarded_udp(&self) -> Vec<u16> {
+        let ports = self.unguarded.iter();
+        let of_udp = ports.filter(|(protocol, _)| *protocol == Uncarried::Udp);
+        of_udp.map(|(_, port)| *port).collect()
     }
 
     /// The same wish in canonical form.

@@ -3,7 +3,7 @@
 use super::*;
 
 fn pairs(ports: &[u16], first: u16) -> Result<Vec<(u16, u16)>, UdpFault> {
-    let assigned = UdpPort::assign(ports.iter().copied(), first)?;
+    let assigned = UdpPort::assign(ports.iter().copied(), first, &[])?;
     Ok(assigned.iter().map(|one| (one.port, one.listen)).collect())
 }
 
