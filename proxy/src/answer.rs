@@ -10,4 +10,5 @@ pub mod caller;
 mod direction;
 pub mod pipe;
 pub mod relay;
+pub mod session;
 pub mod upstream;
