@@ -54,6 +54,29 @@ pub struct Revocation {
     pub open_for: Duration,
 }
 
+/// Why a datagram went no further.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Dropped {
+    /// Its flow is denied.
+    Denied,
+    /// Its flow is held, and as much waits already as may.
+    Held,
+    /// The kernel had no room for it, towards the application or the client.
+    NoRoom,
+}
+
+impl Dropped {
+    /// The `why` in metrics. Stable.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Held => "held",
+            Self::NoRoom => "no_room",
+        }
+    }
+}
+
 /// What the metrics say of the source at the moment of a scrape.
 #[derive(Clone, Copy, Debug)]
 pub struct SourceReading {
@@ -103,8 +126,10 @@ impl Account {
     pub fn farewell(&self, farewell: &Farewell) {
         self.metrics
             .arrival(farewell.mode, farewell.protocol, farewell.ruling.decision);
-        if farewell.end == End::NoLocalPort {
-            self.metrics.no_local_port();
+        match farewell.end {
+            End::NoLocalPort => self.metrics.no_local_port(),
+            End::Evicted => self.metrics.evicted(),
+            _ => {}
         }
         self.log.write(line::connection(farewell));
     }
@@ -128,6 +153,21 @@ impl Account {
     /// Counts a connection as half closed until the guard is dropped. It stays live meanwhile.
     pub fn half_closed(&self) -> Gauged {
         self.metrics.half_closed()
+    }
+
+    /// Counts a UDP session as let in and not ended until the guard is dropped.
+    pub fn session(&self) -> Gauged {
+        self.metrics.session()
+    }
+
+    /// Counts a datagram that went no further.
+    pub fn datagram_dropped(&self, why: Dropped) {
+        self.metrics.datagram_dropped(why);
+    }
+
+    /// Counts an ICMP error that the application's side answered a datagram with.
+    pub fn app_unreachable(&self) {
+        self.metrics.app_unreachable();
     }
 
     /// Adds payload bytes carried from clients (`inward`) and to them (`outward`).

@@ -8,6 +8,7 @@
 
 pub mod caller;
 mod direction;
+pub mod leg;
 pub mod pipe;
 pub mod relay;
 pub mod session;

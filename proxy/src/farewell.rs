@@ -60,6 +60,10 @@ pub enum End {
     HalfCloseTimeout,
     /// podwall stopped before the connection ended; both sides were reset.
     Stopped,
+    /// A UDP session in which nobody has spoken for its time (P30).
+    Idle,
+    /// A UDP session whose place went to another one.
+    Evicted,
 }
 
 impl End {
@@ -76,6 +80,8 @@ impl End {
             Self::Revoked => "revoked",
             Self::HalfCloseTimeout => "half_close_timeout",
             Self::Stopped => "stopped",
+            Self::Idle => "idle",
+            Self::Evicted => "evicted",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! May enter: listeners, accepted sockets, addresses of this pod. Deliberately absent: who sent an
 //! arrival and whether it may pass. [`destination`] dismisses what was not meant for this pod.
 
+pub mod datagram;
 pub mod destination;
 mod own_addresses;
 pub mod packet;

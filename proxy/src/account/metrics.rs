@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::SourceReading;
+use super::{Dropped, SourceReading};
 use crate::arrival::Mode;
 use crate::ruling::Decision;
 
@@ -42,6 +42,11 @@ struct ReasonLabel {
 #[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
 struct DirectionLabel {
     direction: &'static str,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq, EncodeLabelSet)]
+struct WhyLabel {
+    why: &'static str,
 }
 
 /// Counts one thing in a gauge for as long as it lives.
@@ -73,6 +78,7 @@ pub(super) struct Metrics {
     live: Gauge,
     half_closed: Gauge,
     held: Gauge,
+    udp: Udp,
     decision_time: Histogram,
     no_local_port: Counter,
     accept_errors: Counter,
@@ -103,6 +109,7 @@ impl Metrics {
             live: Gauge::default(),
             half_closed: Gauge::default(),
             held: Gauge::default(),
+            udp: Udp::default(),
             decision_time: Histogram::new(DECISION_BUCKETS),
             no_local_port: Counter::default(),
             accept_errors: Counter::default(),
@@ -119,6 +126,7 @@ impl Metrics {
             findings: Gauge::default(),
         };
         metrics.register_arrivals(bytes);
+        metrics.udp.register(&mut metrics.registry);
         metrics.register_world();
         metrics.register_health();
         metrics
@@ -246,6 +254,23 @@ impl Metrics {
         Gauged::count(&self.half_closed)
     }
 
+    pub(super) fn session(&self) -> Gauged {
+        Gauged::count(&self.udp.sessions)
+    }
+
+    pub(super) fn datagram_dropped(&self, why: Dropped) {
+        let why = why.label();
+        self.udp.dropped.get_or_create(&WhyLabel { why }).inc();
+    }
+
+    pub(super) fn app_unreachable(&self) {
+        self.udp.unreachable.inc();
+    }
+
+    pub(super) fn evicted(&self) {
+        self.udp.evicted.inc();
+    }
+
     pub(super) fn no_local_port(&self) {
         self.no_local_port.inc();
     }
@@ -281,5 +306,33 @@ impl Metrics {
         // Writing into a String cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+/// What there is of UDP only.
+#[derive(Default)]
+struct Udp {
+    sessions: Gauge,
+    dropped: Family<WhyLabel, Counter>,
+    unreachable: Counter,
+    evicted: Counter,
+}
+
+impl Udp {
+    fn register(&self, registry: &mut Registry) {
+        let sessions = self.sessions.clone();
+        registry.register("udp_sessions", "UDP sessions let in and open", sessions);
+        let dropped = self.dropped.clone();
+        registry.register("udp_dropped", "Datagrams that went no further", dropped);
+        registry.register(
+            "udp_app_unreachable",
+            "ICMP errors that the application's side answered datagrams with",
+            self.unreachable.clone(),
+        );
+        registry.register(
+            "udp_evicted",
+            "UDP sessions whose place went to another one",
+            self.evicted.clone(),
+        );
     }
 }

@@ -43,6 +43,7 @@ fn every_metric_is_documented_with_its_type() {
     // A family without a series is not rendered.
     account.farewell(&denied());
     account.revoked(&revocation());
+    account.datagram_dropped(Dropped::Held);
     let text = account.render(&reading());
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let rendered: BTreeSet<(String, String)> = types
@@ -62,6 +63,7 @@ fn every_label_is_documented() {
     let (account, _paper) = account();
     account.farewell(&denied());
     account.revoked(&revocation());
+    account.datagram_dropped(Dropped::Held);
     let text = account.render(&reading());
     for row in table("Metrics") {
         let name = row[0].trim_matches('`');
@@ -111,12 +113,15 @@ fn every_end_is_documented() {
         End::Revoked,
         End::HalfCloseTimeout,
         End::Stopped,
+        End::Idle,
+        End::Evicted,
     ];
     // A new end breaks this match first.
     for end in ends {
         match end {
             End::Denied | End::Closed | End::ClientGone | End::AppRefused | End::AppGone => {}
             End::NoLocalPort | End::Revoked | End::HalfCloseTimeout | End::Stopped => {}
+            End::Idle | End::Evicted => {}
         }
     }
     assert_eq!(names("Ends"), ends.map(End::label).into());
