@@ -10,6 +10,7 @@ mod setting;
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -320,12 +321,18 @@ fn host_ips(lab: &Lab) -> String {
     addresses.map(|one| one.to_string()).join(",")
 }
 
-/// The lab's own copy of `program`, made once, readable and executable by every user.
+/// The lab's own copy of `program`, readable and executable by every user. It is whole once it has its name, so that
+/// sidecars can be started at the same time.
 fn copy(lab: &Lab, program: &Path) -> LabResult<PathBuf> {
     let copy = lab.dir().join("podwall");
     if program == copy || copy.exists() {
         return Ok(copy);
     }
-    copy_program(program, &copy)?;
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let draft = copy.with_file_name(format!(".podwall-{number}"));
+    copy_program(program, &draft)?;
+    std::fs::rename(&draft, &copy)
+        .map_err(LabError::io(format!("rename to {}", copy.display())))?;
     Ok(copy)
 }
