@@ -4,7 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use podwall_proxy::arrival::Mode;
 use podwall_proxy::config::{Config, ConfigFault, Queues, Settings, UdpPort};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Shared, faults_together};
 use crate::source::ClusterFlags;
+
+// The rules set and read the same bits as the sidecar.
+const _: () = assert!(podwall_deploy::ADMITTED == podwall_proxy::arrival::ADMITTED);
+const _: () = assert!(podwall_deploy::REFUSED == podwall_proxy::arrival::REFUSED);
+const _: () = assert!(podwall_deploy::MAX_QUEUES == podwall_proxy::config::MAX_QUEUES);
 
 /// The token that a pod finds where it has a service account.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -136,8 +140,11 @@ fn config(args: Args) -> Result<Config, Failure> {
         pod_name: args.pod_name,
         source: args.cluster.with_files(args.files),
         has_account: has_service_account(),
-        mode: Mode::Redirect,
-        queues: Queues::default(),
+        mode: shared.mode,
+        queues: Queues {
+            first: shared.queues.first(),
+            count: shared.queues.count(),
+        },
         udp_ports: shared.udp_ports.iter().map(listener).collect(),
         listen_port: shared.listen_port,
         admin_port: shared.admin_port,

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use podwall_deploy::{Family, Fault, RedirectError, Report, Uncarried, Wanted};
+use podwall_deploy::{Family, Fault, Queue, Redirect, RedirectError, Report, Transport, Wanted};
 use podwall_policy::flow::Protocol;
+use podwall_proxy::arrival::Mode;
 
 use crate::failure::{Failure, Outcome, told};
 use crate::flags::{Effective, Shared, faults_together};
@@ -83,24 +84,41 @@ pub fn run(args: &Args) -> Outcome {
 }
 
 fn wanted(flags: &Effective) -> Result<Wanted, Failure> {
-    let nodes = flags.node_addresses.iter().copied();
-    let wanted = Wanted::new(flags.listen_port, flags.canary_port, nodes);
+    rules_of(flags).map_err(failure)
+}
+
+/// The rules that belong to these flags; the same for both programs.
+///
+/// # Errors
+/// What the rules cannot say.
+pub fn rules_of(flags: &Effective) -> Result<Wanted, RedirectError> {
     let unguarded = flags.unguarded_ports.iter().filter_map(|one| {
-        let protocol = match one.protocol {
-            Protocol::Udp => Uncarried::Udp,
-            Protocol::Sctp => Uncarried::Sctp,
+        let transport = match one.protocol {
+            Protocol::Udp => Transport::Udp,
+            Protocol::Sctp => Transport::Sctp,
             Protocol::Tcp => return None,
         };
-        Some((protocol, one.number))
+        Some((transport, one.number))
     });
-    wanted
-        .and_then(|wanted| wanted.with_node_ports(flags.node_ports.iter().copied()))
-        .and_then(|wanted| wanted.with_unguarded(unguarded))
-        .and_then(|wanted| {
-            let ports = flags.udp_ports.iter().map(|one| one.port);
-            wanted.with_udp_ports(ports, flags.udp_listen_port)
-        })
-        .map_err(failure)
+    let nodes = flags.node_addresses.iter().copied();
+    Wanted::new(mode(flags)?, nodes)?.with_unguarded(unguarded)
+}
+
+fn mode(flags: &Effective) -> Result<podwall_deploy::Mode, RedirectError> {
+    let queue = Queue {
+        queues: flags.queues,
+        udp_deny: flags.udp_deny,
+    };
+    let redirect = || {
+        let udp_ports = flags.udp_ports.iter().map(|one| one.port);
+        Redirect::new(flags.listen_port, flags.canary_port)?
+            .with_node_ports(flags.node_ports.iter().copied())?
+            .with_udp_ports(udp_ports, flags.udp_listen_port)
+    };
+    Ok(match flags.mode {
+        Mode::Redirect => redirect()?.into(),
+        Mode::Queue => queue.into(),
+    })
 }
 
 fn print(wanted: &Wanted) -> Outcome {

@@ -13,6 +13,15 @@ use crate::wanted::{Family, Wanted};
 /// One way in which the installed rules are not the wanted ones.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Difference {
+    /// The rules are whole, but of another flag.
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// What it was when the rules were installed.
+        installed: String,
+        /// What it is now.
+        wanted: String,
+    },
     /// A wanted rule is not there, or not at its place.
     Missing {
         /// The family of the table.
@@ -70,6 +79,11 @@ pub enum Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Flag {
+                flag,
+                installed,
+                wanted,
+            } => write!(f, "installed {flag} {installed}, wanted {flag} {wanted}"),
             Self::Missing {
                 family,
                 table,

@@ -37,6 +37,18 @@ impl Rule {
         }
     }
 
+    /// Whether an option is there.
+    pub(crate) fn has(&self, option: &str) -> bool {
+        self.clauses.iter().any(|clause| clause.option == option)
+    }
+
+    /// The first value of an option that is not negated.
+    pub(crate) fn value(&self, option: &str) -> Option<&str> {
+        let says = |clause: &&Clause| clause.option == option && !clause.negated;
+        let clause = self.clauses.iter().find(says)?;
+        clause.values.first().map(String::as_str)
+    }
+
     /// Where matching packets go: the target of `-j`, or the chain of `-g`.
     pub(crate) fn target(&self) -> Option<&str> {
         let leads = |clause: &&Clause| clause.option == "-j" || clause.option == "-g";

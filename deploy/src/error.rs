@@ -81,8 +81,8 @@ pub enum RedirectError {
     },
     /// Rules of others that take inbound packets before ours.
     #[error(
-        "rules of others would take inbound packets ahead of podwall's: {}; remove them, or let \
-         only one of the two redirect this pod",
+        "rules of others would take inbound packets ahead of podwall's, or change the addresses or marks that \
+         it goes by: {}; remove them, or let only one of the two have this pod's traffic",
         listed(rules)
     )]
     Foreign {

@@ -5,11 +5,14 @@
 //! Rules that `nft` made in tables of its own do not show in the save programs:
 //! [`native`](crate::native) lists those.
 
+mod marks;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::backend::Backend;
 use crate::dump::{Dump, Rule, TableDump};
+use crate::mode::Mode;
 use crate::plan::is_ours;
 use crate::wanted::Family;
 
@@ -48,29 +51,56 @@ const REWRITING: &[&str] = &["REDIRECT", "DNAT", "NETMAP"];
 /// the relay asks who came: everybody would look like a pod that is let in, or like the node.
 const DISGUISING: &[&str] = &["SNAT", "NETMAP"];
 
-/// Where to look: table, base chain, targets.
-const PLACES: [(&str, &str, &[&str]); 3] = [
-    ("nat", "PREROUTING", REWRITING),
-    ("nat", "INPUT", DISGUISING),
-    ("mangle", "PREROUTING", &["TPROXY"]),
+/// Where to look: table, base chain, and what counts there.
+type Place = (&'static str, &'static str, fn(&Rule) -> bool);
+
+/// Where to look in both modes.
+const PLACES: [Place; 3] = [
+    ("nat", "PREROUTING", |rule| has(rule, REWRITING)),
+    ("nat", "INPUT", |rule| has(rule, DISGUISING)),
+    ("mangle", "PREROUTING", |rule| has(rule, &["TPROXY"])),
 ];
 
-/// Lists the foreign rules of one dump, in the order of their chains.
+/// Where to look in mode queue besides: between our verdict and our refusal nobody else may admit. Before
+/// that it does not matter, since we clear the bit; so in PREROUTING everybody may set it.
+const MARKING: [Place; 2] = [
+    ("mangle", "INPUT", marks::admits),
+    ("filter", "INPUT", marks::admits),
+];
+
+fn has(rule: &Rule, targets: &[&str]) -> bool {
+    rule.target()
+        .is_some_and(|target| targets.contains(&target))
+}
+
+/// Lists the foreign rules of one dump that defeat `mode`, in the order of their chains.
 ///
 /// In nat PREROUTING these are the rewriting rules ahead of our jump, or all of them where our
 /// jump is not there: they came first. In mangle PREROUTING it is any TPROXY, because mangle
 /// always comes before nat. A jump counts if its chain, or one that it leads to, holds such a
 /// rule; both are named.
-pub(crate) fn foreign(backend: Backend, family: Family, dump: &Dump) -> Vec<ForeignRule> {
+///
+/// In mode queue also what admits by the packet's mark ahead of our jump into INPUT, and, in whatever
+/// chain, what writes our bits of the connection's mark: a flow passes every chain with its entry, and
+/// who clears the refused bit lets a refused one in again.
+pub(crate) fn foreign(
+    mode: &Mode,
+    backend: Backend,
+    family: Family,
+    dump: &Dump,
+) -> Vec<ForeignRule> {
+    let is_queue = matches!(mode, Mode::Queue(_));
+    let places = PLACES
+        .into_iter()
+        .chain(MARKING.into_iter().filter(|_| is_queue));
     let mut found = Vec::new();
-    for (table, base, targets) in PLACES {
+    for (table, base, counts) in places {
         let mut walk = Walk {
             dump: dump.table(table),
-            targets,
+            counts,
             seen: BTreeMap::new(),
         };
         let rules = walk.dump.chain(base).unwrap_or_default();
-        // Only nat PREROUTING holds a jump of ours.
         let ours = rules
             .iter()
             .position(|rule| rule.target().is_some_and(is_ours));
@@ -84,19 +114,34 @@ pub(crate) fn foreign(backend: Backend, family: Family, dump: &Dump) -> Vec<Fore
             });
         }
     }
+    let others = dump.tables().filter(|_| is_queue);
+    for (table, chains) in others {
+        let chains = chains.chains().filter(|(name, _)| !is_ours(name));
+        let rules = chains.flat_map(|(_, rules)| rules);
+        found.extend(
+            rules
+                .filter(|rule| marks::remembers(rule))
+                .map(|rule| ForeignRule {
+                    backend,
+                    family,
+                    table: table.to_owned(),
+                    rule: rule.line(),
+                }),
+        );
+    }
     found
 }
 
 /// A walk along jumps; each chain is entered once, so it ends whatever the jumps say.
 struct Walk<'a> {
     dump: &'a TableDump,
-    targets: &'a [&'a str],
+    counts: fn(&Rule) -> bool,
     /// The chains entered so far, and whether each holds such a rule.
     seen: BTreeMap<&'a str, bool>,
 }
 
 impl<'a> Walk<'a> {
-    /// The rules among `rules` with one of the targets, and the jumps that lead to such rules,
+    /// The rules among `rules` that count, and the jumps that lead to such rules,
     /// each followed by what it leads to where that was not named before.
     fn taking(&mut self, rules: &'a [Rule]) -> Vec<&'a Rule> {
         let mut found = Vec::new();
@@ -104,7 +149,7 @@ impl<'a> Walk<'a> {
             let Some(target) = rule.target().filter(|target| !is_ours(target)) else {
                 continue;
             };
-            if self.targets.contains(&target) {
+            if (self.counts)(rule) {
                 found.push(rule);
             } else if let Some(&taking) = self.seen.get(target) {
                 found.extend(taking.then_some(rule));

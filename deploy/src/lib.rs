@@ -1,4 +1,4 @@
-//! How podwall gets in front of a pod: the netfilter rules of mode `redirect`.
+//! How podwall gets in front of a pod: the netfilter rules of the modes `redirect` and `queue`.
 //!
 //! The paved path is [`install`], [`check`] and [`remove`]; [`rules()`] gives the wanted text
 //! without touching anything. They all work in the network namespace of the calling thread.
@@ -10,7 +10,7 @@
 //!                       +-> foreign (pure): refuse            +-> save again -> compare (pure)
 //! ```
 //!
-//! May enter: ports, node addresses, what `iptables-save` prints. Deliberately absent: command
+//! May enter: ports, queues, node addresses, what `iptables-save` prints. Deliberately absent: command
 //! line parsing, the proxy, Kubernetes. The rooms `backend` and `redirect` run programs; every
 //! other room is pure.
 
@@ -21,6 +21,8 @@ mod dump;
 mod error;
 mod foreign;
 mod gateways;
+mod installed;
+mod mode;
 mod native;
 mod plan;
 mod redirect;
@@ -34,10 +36,13 @@ pub use compare::Difference;
 pub use error::{Fault, RedirectError};
 pub use foreign::ForeignRule;
 pub use gateways::gateways;
+pub use mode::{
+    ADMITTED, MAX_QUEUES, Mode, Queue, Queues, QueuesFault, REFUSED, Redirect, UdpDeny,
+};
 pub use plan::{Step, Table};
 pub use redirect::{
     Plan, Removed, Report, check, install, install_with, plan, remove, remove_plan,
 };
 pub use rules::rules;
 pub use udp::{MAX_UDP_PORTS, UdpFault, UdpPort};
-pub use wanted::{Family, Uncarried, Wanted, refuse_host_network};
+pub use wanted::{Family, Transport, Wanted, refuse_host_network};

@@ -8,6 +8,7 @@
 
 use crate::backend::Backend;
 use crate::foreign::ForeignRule;
+use crate::mode::Mode;
 use crate::wanted::Family;
 
 /// The statements that give a packet another source or destination, or take it.
@@ -19,20 +20,25 @@ const OUTWARD: [&str; 3] = ["output", "postrouting", "egress"];
 /// The tables that iptables-nft keeps, in families `ip` and `ip6`.
 const COMPATIBLE: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
 
+/// The hooks at which the packet's mark matters: later than where we clear it. Chains without a hook
+/// may be jumped to from there.
+const BEFORE_CLEARING: [&str; 2] = ["prerouting", "ingress"];
+
 /// Lists them, in the order in which they stand; one of a table for both families comes twice.
-pub(crate) fn native(ruleset: &str) -> Vec<ForeignRule> {
+pub(crate) fn native(mode: &Mode, ruleset: &str) -> Vec<ForeignRule> {
+    let is_queue = matches!(mode, Mode::Queue(_));
     let mut found = Vec::new();
-    let (mut table, mut chain, mut outward) = (None, String::new(), false);
+    let (mut table, mut chain, mut at) = (None, String::new(), "");
     for line in ruleset.lines().map(str::trim) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["table", family, name, "{"] => table = Table::of(family, name),
             ["chain", name, "{"] => {
                 (*name).clone_into(&mut chain);
-                outward = false;
+                at = "";
             }
-            ["type", _, "hook", hook, ..] => outward = OUTWARD.contains(hook),
-            words if !outward && is_taking(words) => {
+            ["type", _, "hook", hook, ..] => at = hook,
+            words if is_taking(words, at) || is_queue && is_marking(words, at) => {
                 if let Some(table) = &table {
                     found.extend(table.rules(&chain, line));
                 }
@@ -73,8 +79,23 @@ impl Table {
     }
 }
 
-/// Whether one of the statements stands among `words`, or an address is set (`ip saddr set ...`).
-fn is_taking(words: &[&str]) -> bool {
+/// Whether the connection's mark is set, wherever, or the packet's where it is read. Which bits cannot
+/// always be told, so all count.
+fn is_marking(words: &[&str], hook: &str) -> bool {
+    let inward = !OUTWARD.contains(&hook) && !BEFORE_CLEARING.contains(&hook);
+    words.windows(3).any(|three| match three {
+        ["ct", "mark", "set"] => true,
+        ["meta", "mark", "set"] => inward,
+        _ => false,
+    })
+}
+
+/// Whether an inbound packet meets one of the statements among `words`, or has an address set (`ip
+/// saddr set ...`).
+fn is_taking(words: &[&str], hook: &str) -> bool {
+    if OUTWARD.contains(&hook) {
+        return false;
+    }
     let rewrites = |pair: &[&str]| matches!(pair, ["saddr" | "daddr" | "sport" | "dport", "set"]);
     words.iter().any(|word| TAKING.contains(word)) || words.windows(2).any(rewrites)
 }

@@ -3,13 +3,20 @@
 //! May enter: [`Wanted`] and what a save program printed. Deliberately absent: programs; steps
 //! are text, [`redirect`](crate::redirect) runs them.
 //!
-//! INVARIANT: `filter` of every family comes before `nat` of any, and removal goes the other way.
-//! So a family is closed to strangers from its `filter` commit on, after every prefix of the
-//! steps. A `nat` table of other wishes than `filter`'s sends to a port that `filter` refuses.
+//! INVARIANT: `filter` of every family comes first, then what the other mode left is taken away, then
+//! the mode's own table is committed; removal goes the other way. So a family is closed to strangers
+//! from its `filter` commit on, after every prefix of the steps.
+//!
+//! Why what is left of other wishes opens nothing behind a new `filter`: an old `nat` sends to a port
+//! that mode redirect's `filter` refuses unless a relay of the new wish is to have it, and mode queue's
+//! refuses all without a verdict; an old `mangle` asks an old queue, whose yes is a mark that mode
+//! redirect's `filter` does not look at. The other mode's table goes before the own one comes, because
+//! a verdict on a port that `nat` has changed would be one on the wrong port.
 
 use std::fmt;
 
 use crate::dump::{Rule, TableDump};
+use crate::mode::Mode;
 use crate::rules::{self, PREFIX};
 use crate::wanted::{Family, Wanted};
 
@@ -18,13 +25,23 @@ use crate::wanted::{Family, Wanted};
 pub enum Table {
     /// The half that refuses.
     Filter,
-    /// The half that redirects.
+    /// The half that redirects, in mode redirect.
     Nat,
+    /// The half that asks the queue, in mode queue.
+    Mangle,
 }
 
 impl Table {
-    /// Both tables, in the order of installation.
-    pub const ALL: [Self; 2] = [Self::Filter, Self::Nat];
+    /// All of them, the one that refuses first.
+    pub const ALL: [Self; 3] = [Self::Filter, Self::Nat, Self::Mangle];
+
+    /// The order of installation: what refuses, what must go, what opens.
+    pub(crate) const fn order(mode: &Mode) -> [Self; 3] {
+        match mode {
+            Mode::Redirect(_) => [Self::Filter, Self::Mangle, Self::Nat],
+            Mode::Queue(_) => [Self::Filter, Self::Nat, Self::Mangle],
+        }
+    }
 
     /// The table's name in the save format.
     #[must_use]
@@ -32,6 +49,7 @@ impl Table {
         match self {
             Self::Filter => "filter",
             Self::Nat => "nat",
+            Self::Mangle => "mangle",
         }
     }
 }
@@ -64,19 +82,28 @@ pub(crate) fn is_ours(chain: &str) -> bool {
     chain.starts_with(PREFIX)
 }
 
-/// The commit that makes `table` as wanted, whatever it holds of ours now.
-pub(crate) fn install_step(wanted: &Wanted, family: Family, table: Table, now: &TableDump) -> Step {
+/// The commit that makes `table` as wanted, whatever it holds of ours now; `None` where it shall hold
+/// nothing and does.
+pub(crate) fn install_step(
+    wanted: &Wanted,
+    family: Family,
+    table: Table,
+    now: &TableDump,
+) -> Option<Step> {
     let content = rules::content(wanted, family, table);
+    if content.is_nothing() {
+        return remove_step(family, table, now);
+    }
     let is_wanted = |name: &str| content.chains.iter().any(|chain| chain.name == name);
     let stale: Vec<&str> = own_chains(now).filter(|name| !is_wanted(name)).collect();
     let mut before = declarations(&stale);
     before.push_str(&deletions(now));
     before.push_str(&drops(&stale));
-    Step {
+    Some(Step {
         family,
         table,
         payload: rules::payload(table, &content, &before),
-    }
+    })
 }
 
 /// The commit that takes everything of ours out of `table`, or `None` if nothing is in it.

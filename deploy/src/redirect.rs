@@ -12,6 +12,7 @@ use crate::addresses::{own_addresses, reachable_over_v6};
 use crate::backend::{Attempt, Backend, Tools};
 use crate::compare::{Difference, differences};
 use crate::error::RedirectError;
+use crate::installed;
 use crate::plan::{Step, Table, install_step, remove_step};
 use crate::rules;
 use crate::wanted::{Family, Wanted, refuse_host_network};
@@ -40,7 +41,7 @@ impl Report {
 
 /// The commits of an installation or a removal, ready to be run in order.
 ///
-/// Each is one table of one family. A family is closed to strangers (TCP, UDP, SCTP) from its
+/// Each is one table of one family. In both modes a family is closed to strangers (TCP, UDP, SCTP) from its
 /// `filter` commit on, whatever follows or fails to follow (P19); over an earlier installation it
 /// stays closed throughout, and in a removal until its `filter` commit, which comes last.
 #[derive(Debug)]
@@ -107,12 +108,7 @@ pub fn install(wanted: &Wanted) -> Result<Report, RedirectError> {
 pub fn install_with(wanted: &Wanted, order: &[Backend]) -> Result<Report, RedirectError> {
     let plan = plan(wanted, order)?;
     let warnings = plan.apply_first(usize::MAX)?;
-    let mut report = inspect(
-        &wanted.canonical()?,
-        &Scene::read(),
-        plan.backend,
-        &own_addresses()?,
-    );
+    let mut report = inspect(wanted, &Scene::read(), plan.backend, &own_addresses()?);
     if !report.as_wanted() {
         return Err(RedirectError::NotAsWanted {
             differences: report.differences,
@@ -130,16 +126,15 @@ pub fn install_with(wanted: &Wanted, order: &[Backend]) -> Result<Report, Redire
 /// # Errors
 /// Whatever forbids the installation: see [`RedirectError`].
 pub fn plan(wanted: &Wanted, order: &[Backend]) -> Result<Plan, RedirectError> {
-    let wanted = wanted.canonical()?;
     let own = own_addresses()?;
-    refuse_host_network(&wanted, &own)?;
+    refuse_host_network(wanted, &own)?;
     let scene = Scene::read();
-    let foreign = scene.foreign();
+    let foreign = scene.foreign(&wanted.mode);
     if !foreign.is_empty() {
         return Err(RedirectError::Foreign { rules: foreign });
     }
     let needs_v6 = reachable_over_v6(&own);
-    let (backend, readings, mut warnings) = choose(&wanted, &scene, order, needs_v6)?;
+    let (backend, readings, mut warnings) = choose(wanted, &scene, order, needs_v6)?;
     if let Some(other) = scene.ours().find(|reading| reading.backend != backend) {
         let (other, family) = (other.backend, other.family);
         return Err(RedirectError::OtherBackend {
@@ -150,16 +145,16 @@ pub fn plan(wanted: &Wanted, order: &[Backend]) -> Result<Plan, RedirectError> {
     }
     warnings.extend(scene.blind_spots(backend));
     let mut commits = Vec::new();
-    for table in Table::ALL {
+    for table in Table::order(&wanted.mode) {
         for reading in &readings {
             let now = reading.dump.table(table.name());
-            let step = install_step(&wanted, reading.family, table, now);
+            let step = install_step(wanted, reading.family, table, now);
             let required = reading.family == Family::Ipv4 || needs_v6;
-            commits.push(Commit {
+            commits.extend(step.map(|step| Commit {
                 step,
                 tools: reading.tools.clone(),
                 required,
-            });
+            }));
         }
     }
     Ok(Plan {
@@ -210,10 +205,11 @@ fn choose<'a>(
 }
 
 /// Tries whether our kind of rules can be committed, with chains that nothing leads to. Where
-/// rules of ours stand already that is proven.
+/// rules of this mode stand already that is proven.
 fn probed<'a>(wanted: &Wanted, reading: &'a Reading) -> Result<&'a Reading, Attempt> {
-    if !reading.holds_ours() {
-        for table in Table::ALL {
+    let tables = rules::tables(wanted);
+    if !tables.iter().all(|table| reading.holds_ours_in(*table)) {
+        for table in tables {
             let (trial, clearance) = rules::probe(wanted, reading.family, table);
             reading.tools.restore(&trial)?;
             reading.tools.restore(&clearance)?;
@@ -227,12 +223,11 @@ fn probed<'a>(wanted: &Wanted, reading: &'a Reading) -> Result<&'a Reading, Atte
 /// # Errors
 /// The wish itself is refused, or no back end lets us read.
 pub fn check(wanted: &Wanted) -> Result<Report, RedirectError> {
-    let wanted = wanted.canonical()?;
     let own = own_addresses()?;
-    refuse_host_network(&wanted, &own)?;
+    refuse_host_network(wanted, &own)?;
     let scene = Scene::read();
     let backend = scene.holder()?;
-    let mut report = inspect(&wanted, &scene, backend, &own);
+    let mut report = inspect(wanted, &scene, backend, &own);
     report.warnings.extend(scene.blind_spots(backend));
     Ok(report)
 }
@@ -245,30 +240,26 @@ fn inspect(wanted: &Wanted, scene: &Scene, backend: Backend, own: &[std::net::Ip
         differences: Vec::new(),
         warnings: Vec::new(),
     };
+    let (mut readings, mut unreadable) = (Vec::new(), Vec::new());
     for family in Family::ALL {
         let needed = family == Family::Ipv4 || reachable_over_v6(own);
         match scene.of(backend, family) {
             Ok(reading) if needed || reading.holds_ours() => {
                 report.families.push(family);
-                for table in Table::ALL {
-                    let now = reading.dump.table(table.name());
-                    report
-                        .differences
-                        .extend(differences(wanted, family, table, now));
-                }
+                readings.push(reading);
             }
             Ok(_) => report
                 .warnings
                 .push(format!("{backend} {family}: no rules; {NO_V6}")),
             Err(attempt) if needed => {
                 let message = attempt.message;
-                report
-                    .differences
-                    .push(Difference::Unreadable { family, message });
+                unreadable.push(Difference::Unreadable { family, message });
             }
             Err(attempt) => report.warnings.push(skipped(&attempt)),
         }
     }
+    report.differences = among(wanted, &readings);
+    report.differences.extend(unreadable);
     let others = scene.ours().filter(|reading| reading.backend != backend);
     report
         .differences
@@ -276,10 +267,32 @@ fn inspect(wanted: &Wanted, scene: &Scene, backend: Backend, own: &[std::net::Ip
             family: reading.family,
             backend: reading.backend,
         }));
+    let foreign = scene.foreign(&wanted.mode).into_iter();
+    report.differences.extend(foreign.map(Difference::Foreign));
     report
-        .differences
-        .extend(scene.foreign().into_iter().map(Difference::Foreign));
-    report
+}
+
+/// The differences of these families: the flags, where the rules are whole but made from others, else
+/// rule by rule.
+fn among(wanted: &Wanted, readings: &[&Reading]) -> Vec<Difference> {
+    let by_rule = |wish: &Wanted| -> Vec<Difference> {
+        let each = readings.iter().flat_map(|reading| {
+            Table::ALL.map(|table| {
+                let now = reading.dump.table(table.name());
+                differences(wish, reading.family, table, now)
+            })
+        });
+        each.flatten().collect()
+    };
+    let found = by_rule(wanted);
+    if found.is_empty() {
+        return found;
+    }
+    let dumps = readings.iter().map(|one| (one.family, &one.dump));
+    match installed::wish(dumps).filter(|wish| by_rule(wish).is_empty()) {
+        Some(wish) => installed::flags(&wish, wanted),
+        None => found,
+    }
 }
 
 /// Why a missing IPv6 half is no error.
@@ -298,7 +311,7 @@ pub struct Removed {
     pub warnings: Vec<String>,
 }
 
-/// Takes everything of ours away, from every back end, `nat` before `filter`.
+/// Takes everything of ours away, of both modes and from every back end, `filter` last.
 ///
 /// # Errors
 /// Nothing can be read, or a commit failed.

@@ -2,19 +2,16 @@
 //!
 //! May enter: [`Wanted`] and a [`Family`]. Deliberately absent: what is installed now, programs.
 //!
-//! Table `filter` refuses: whatever reaches INPUT and was not let in by one of its accepts is
-//! reset (TCP) or dropped (UDP, SCTP), whatever conntrack says of it; but for the UDP and SCTP ports that
-//! the wish leaves to everybody. Other protocols are not touched. Table `nat` opens: it turns every TCP
-//! connection towards the relay, and each UDP port of the wish towards its own listener. So `filter`
-//! without `nat` is a closed pod.
-//!
-//! A stranger who aims at the relay's own port on the pod's first address is refused by `filter`:
-//! the redirect changes nothing about its destination, so conntrack does not call it DNAT (P34). Of UDP
-//! a listener's port is never one that is redirected, so the same holds.
+//! Table `filter` refuses in both modes, and each mode has one more table that opens: `nat` in mode
+//! redirect, `mangle` in mode queue. So `filter` alone is a closed pod. What each table says is in the
+//! room of its mode.
+
+mod queue;
+mod redirect;
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
+use crate::mode::Mode;
 use crate::plan::Table;
 use crate::wanted::{Family, Wanted};
 
@@ -25,7 +22,13 @@ pub(crate) const PREFIX: &str = "PODWALL_";
 pub(crate) const PROBE: &str = "PODWALL_PROBE";
 
 /// Where forged sources end; the counter of its one rule is their number.
-const SPOOFED: &str = "PODWALL_SPOOFED";
+pub(crate) const SPOOFED: &str = "PODWALL_SPOOFED";
+
+/// Our chains: what `filter` refuses, what `nat` redirects, and what `mangle` queues.
+pub(crate) const INPUT: &str = "PODWALL_INPUT";
+pub(crate) const REDIRECT: &str = "PODWALL_REDIRECT";
+pub(crate) const CANARY: &str = "PODWALL_CANARY";
+pub(crate) const QUEUE: &str = "PODWALL_QUEUE";
 
 /// One of our chains with its rules, each without `-A CHAIN`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,56 +44,49 @@ pub(crate) struct Hook {
     pub(crate) rule: String,
 }
 
-/// What one table shall hold.
+/// What one table shall hold of ours.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Content {
     pub(crate) chains: Vec<Chain>,
     pub(crate) hooks: Vec<Hook>,
 }
 
-/// What `table` of `family` shall hold.
-pub(crate) fn content(wanted: &Wanted, family: Family, table: Table) -> Content {
-    match table {
-        Table::Filter => filter(wanted, family),
-        Table::Nat => nat(wanted, family),
+impl Content {
+    /// What no rule of ours shall stand in.
+    const NOTHING: Self = Self {
+        chains: Vec::new(),
+        hooks: Vec::new(),
+    };
+
+    /// Whether no rule of ours shall stand here.
+    pub(crate) const fn is_nothing(&self) -> bool {
+        self.chains.is_empty()
     }
 }
 
-fn filter(wanted: &Wanted, family: Family) -> Content {
-    let (icmp, loopback) = match family {
-        Family::Ipv4 => ("icmp", "127.0.0.0/8"),
-        Family::Ipv6 => ("ipv6-icmp", "::1/128"),
-    };
+/// What `table` of `family` shall hold.
+pub(crate) fn content(wanted: &Wanted, family: Family, table: Table) -> Content {
+    match (&wanted.mode, table) {
+        (Mode::Redirect(mode), Table::Filter) => redirect::filter(wanted, mode, family),
+        (Mode::Redirect(mode), Table::Nat) => redirect::nat(wanted, mode, family),
+        (Mode::Queue(mode), Table::Filter) => queue::filter(wanted, *mode, family),
+        (Mode::Queue(mode), Table::Mangle) => queue::mangle(wanted, *mode, family),
+        (Mode::Redirect(_), Table::Mangle) | (Mode::Queue(_), Table::Nat) => Content::NOTHING,
+    }
+}
+
+/// How `filter` begins and is hooked in both modes: what nobody's wish changes, then `rest`.
+fn refusing(family: Family, rest: Vec<String>) -> Content {
+    let loopback = loopback(family);
     let mut input = vec![
         "-i lo -j ACCEPT".to_owned(),
         // An own or loopback source that did not come from lo is forged. addrtype asks the
         // routing table per packet, so it also knows addresses that were added later.
         format!("! -i lo -m addrtype --src-type LOCAL -j {SPOOFED}"),
         format!("-s {loopback} ! -i lo -j {SPOOFED}"),
-        format!("-p {icmp} -j ACCEPT"),
+        format!("-p {} -j ACCEPT", icmp(family)),
     ];
-    let node = exempt(wanted, family).map(|one| format!("{one} -j ACCEPT"));
-    input.extend(node);
-    input.extend([
-        "-m conntrack --ctstate ESTABLISHED -j ACCEPT".to_owned(),
-        format!(
-            "-p tcp -m tcp --dport {} -m conntrack --ctstate DNAT -j ACCEPT",
-            wanted.listen_port
-        ),
-    ]);
-    // As with TCP: who aims at a listener's own port was not redirected.
-    input.extend(wanted.udp_ports.iter().map(|one| {
-        format!(
-            "-p udp -m udp --dport {} -m conntrack --ctstate DNAT -j ACCEPT",
-            one.listen
-        )
-    }));
-    input.extend(unguarded(wanted));
-    input.extend([
-        "-p tcp -j REJECT --reject-with tcp-reset".to_owned(),
-        "-p udp -j DROP".to_owned(),
-        "-p sctp -j DROP".to_owned(),
-    ]);
+    input.extend(rest);
     Content {
         chains: vec![
             Chain {
@@ -98,87 +94,39 @@ fn filter(wanted: &Wanted, family: Family) -> Content {
                 rules: vec!["-j DROP".to_owned()],
             },
             Chain {
-                name: "PODWALL_INPUT",
+                name: INPUT,
                 rules: input,
             },
         ],
         hooks: vec![Hook {
             base: "INPUT",
-            rule: "-j PODWALL_INPUT".to_owned(),
+            rule: format!("-j {INPUT}"),
         }],
     }
 }
 
-fn nat(wanted: &Wanted, family: Family) -> Content {
-    let to_relay = format!("-j REDIRECT --to-ports {}", wanted.listen_port);
-    let loopback = match family {
-        Family::Ipv4 => "127.0.0.1/32",
-        Family::Ipv6 => "::1/128",
-    };
-    let node = exempt(wanted, family).map(|one| format!("{one} -j RETURN"));
-    let mut redirect: Vec<String> = node.collect();
-    redirect.push(format!("-p tcp {to_relay}"));
-    redirect.extend(wanted.udp_ports.iter().map(|one| {
-        format!(
-            "-p udp -m udp --dport {} -j REDIRECT --to-ports {}",
-            one.port, one.listen
-        )
-    }));
-    let canary = format!(
-        "-d {loopback} -o lo -p tcp -m tcp --dport {} {to_relay}",
-        wanted.canary_port
-    );
-    Content {
-        // The canary is last: whoever meets it knows that everything before it was committed.
-        chains: vec![
-            Chain {
-                name: "PODWALL_REDIRECT",
-                rules: redirect,
-            },
-            Chain {
-                name: "PODWALL_CANARY",
-                rules: vec![canary],
-            },
-        ],
-        hooks: vec![
-            Hook {
-                base: "PREROUTING",
-                rule: "! -i lo -j PODWALL_REDIRECT".to_owned(),
-            },
-            Hook {
-                base: "OUTPUT",
-                rule: "-j PODWALL_CANARY".to_owned(),
-            },
-        ],
+/// What is left to everybody, a rule each, with the target that it gets.
+fn unguarded(wanted: &Wanted, target: &str) -> impl Iterator<Item = String> {
+    wanted.unguarded.iter().map(move |(transport, port)| {
+        let name = transport.name();
+        format!("-p {name} -m {name} --dport {port} -j {target}")
+    })
+}
+
+/// The protocol that no rule of ours touches (S61).
+const fn icmp(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "icmp",
+        Family::Ipv6 => "ipv6-icmp",
     }
 }
 
-/// What of the node goes past the relay, as matches of a rule: all of it, or its TCP to some ports.
-fn exempt(wanted: &Wanted, family: Family) -> impl Iterator<Item = String> + '_ {
-    wanted.nodes(family).flat_map(|node| {
-        let source = format!("-s {}", host(node));
-        match &wanted.node_ports[..] {
-            [] => vec![source],
-            ports => ports
-                .iter()
-                .map(|port| format!("{source} -p tcp -m tcp --dport {port}"))
-                .collect(),
-        }
-    })
-}
-
-/// What is left to everybody, a rule each.
-fn unguarded(wanted: &Wanted) -> impl Iterator<Item = String> + '_ {
-    wanted.unguarded.iter().map(|(protocol, port)| {
-        let name = protocol.name();
-        format!("-p {name} -m {name} --dport {port} -j ACCEPT")
-    })
-}
-
-/// An address with the prefix length of a single host, as the save programs print it.
-fn host(address: IpAddr) -> String {
-    let length = if address.is_ipv4() { 32 } else { 128 };
-    format!("{address}/{length}")
+/// The sources that can come from `lo` only.
+const fn loopback(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "127.0.0.0/8",
+        Family::Ipv6 => "::1/128",
+    }
 }
 
 /// The restore text of one table; `before` is put between the chain declarations and the rules.
@@ -216,13 +164,21 @@ pub(crate) fn probe(wanted: &Wanted, family: Family, table: Table) -> (String, S
     )
 }
 
+/// The tables that hold rules of the mode, in the order in which they are committed.
+pub(crate) const fn tables(wanted: &Wanted) -> [Table; 2] {
+    match wanted.mode {
+        Mode::Redirect(_) => [Table::Filter, Table::Nat],
+        Mode::Queue(_) => [Table::Filter, Table::Mangle],
+    }
+}
+
 /// The rules of one family as text: what `iptables-restore --noflush` would be fed in a namespace
 /// that has none of ours, in the order in which the tables are committed.
 #[must_use]
 pub fn rules(wanted: &Wanted, family: Family) -> String {
-    Table::ALL
-        .map(|table| payload(table, &content(wanted, family, table), ""))
-        .concat()
+    let tables = tables(wanted).into_iter();
+    let texts = tables.map(|table| payload(table, &content(wanted, family, table), ""));
+    texts.collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the rules shall say: two ports, the addresses of the node and where it may enter, and what is left to all.
+//! What the rules shall say: the mode, the addresses of the node, and what is left to all.
 //!
 //! May enter: plain numbers and addresses. Deliberately absent: files, programs, sockets; the
 //! pod's own addresses are an argument.
@@ -7,7 +7,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::error::RedirectError;
-use crate::udp::{UdpPort, apart};
+use crate::mode::Mode;
+use crate::udp::apart;
 
 /// An address family; each has its own tables and its own programs.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -50,16 +51,17 @@ impl fmt::Display for Family {
     }
 }
 
-/// A transport protocol that mode redirect does not carry, so that its rules drop it.
+/// A transport protocol of which single ports can be left to everybody. TCP is not among them: in every
+/// mode it is judged on all ports, so a policy can do the same.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Uncarried {
+pub enum Transport {
     /// UDP.
     Udp,
     /// SCTP.
     Sctp,
 }
 
-impl Uncarried {
+impl Transport {
     /// The name of the protocol and of its match, as the save programs print both.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -67,50 +69,37 @@ impl Uncarried {
             Self::Sctp => "sctp",
         }
     }
+
+    /// The name as people write it behind a port: `53/UDP`.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
+        }
+    }
 }
 
-/// What the inbound rules of a pod shall do.
-///
-/// Build it with [`Wanted::new`], which puts the addresses into one form and refuses what cannot
-/// work. A value built by hand is put into that form before it is used.
+/// What the inbound rules of a pod shall do. Made by [`Wanted::new`], which puts everything into one
+/// form and refuses what cannot work.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Wanted {
-    /// The TCP port on which the relay listens.
-    pub listen_port: u16,
-    /// The loopback port through which readiness proves the rules; no application may use it.
-    pub canary_port: u16,
-    /// Sources that are the pod's own node; sorted, each once, v4-mapped ones as IPv4.
-    pub node_addresses: Vec<IpAddr>,
-    /// The TCP ports on which the node goes past the relay; sorted, each once. Empty: it goes past on
-    /// every port and protocol. Else all other TCP of the node is redirected, and its UDP and SCTP
-    /// dropped but on unguarded ports, like anybody's.
-    pub node_ports: Vec<u16>,
-    /// UDP ports whose datagrams go to a listener of the relay, each to its own.
-    pub udp_ports: Vec<UdpPort>,
-    /// UDP and SCTP ports that are left to everybody; sorted, each once. On all that are neither these
-    /// nor `udp_ports` both are dropped.
-    pub unguarded: Vec<(Uncarried, u16)>,
+    pub(crate) mode: Mode,
+    /// Sources that are the pod's own node; sorted, each once, v4-mapped ones as IPv4. In mode queue no
+    /// rule names them: there the node is judged like everybody.
+    pub(crate) node_addresses: Vec<IpAddr>,
+    /// UDP and SCTP ports that are left to everybody; sorted, each once.
+    pub(crate) unguarded: Vec<(Transport, u16)>,
 }
 
 impl Wanted {
     /// Puts the addresses into canonical form and order.
     ///
     /// # Errors
-    /// A port is 0, both ports are the same, or an address cannot be a node's: unspecified,
-    /// loopback, multicast or broadcast.
+    /// An address cannot be a node's: unspecified, loopback, multicast or broadcast.
     pub fn new(
-        listen_port: u16,
-        canary_port: u16,
+        mode: impl Into<Mode>,
         node_addresses: impl IntoIterator<Item = IpAddr>,
     ) -> Result<Self, RedirectError> {
-        for (name, port) in [("listen", listen_port), ("canary", canary_port)] {
-            if port == 0 {
-                return Err(RedirectError::ZeroPort { name });
-            }
-        }
-        if listen_port == canary_port {
-            return Err(RedirectError::SamePort { port: listen_port });
-        }
         let mut addresses: Vec<IpAddr> = node_addresses
             .into_iter()
             .map(|address| address.to_canonical())
@@ -123,81 +112,39 @@ impl Wanted {
             }
         }
         Ok(Self {
-            listen_port,
-            canary_port,
+            mode: mode.into(),
             node_addresses: addresses,
-            node_ports: Vec::new(),
-            udp_ports: Vec::new(),
             unguarded: Vec::new(),
         })
-    }
-
-    /// The same wish with the node let past on these TCP ports only (S65); on all where none is given.
-    ///
-    /// # Errors
-    /// A port is 0.
-    pub fn with_node_ports(
-        mut self,
-        ports: impl IntoIterator<Item = u16>,
-    ) -> Result<Self, RedirectError> {
-        self.node_ports = ports.into_iter().collect();
-        self.node_ports.sort_unstable();
-        self.node_ports.dedup();
-        match self.node_ports.first() {
-            Some(0) => Err(RedirectError::ZeroPort { name: "node" }),
-            _ => Ok(self),
-        }
-    }
-
-    /// The same wish with these UDP ports redirected, each to a listener of its own: see [`UdpPort::assign`].
-    ///
-    /// # Errors
-    /// The ports cannot get listeners, or one of either is left to everybody.
-    pub fn with_udp_ports(
-        mut self,
-        ports: impl IntoIterator<Item = u16>,
-        first_listener: u16,
-    ) -> Result<Self, RedirectError> {
-        self.udp_ports = UdpPort::assign(ports, first_listener, &self.unguarded_udp())?;
-        Ok(self)
     }
 
     /// The same wish with these UDP and SCTP ports left to everybody, whatever the policies say.
     ///
     /// # Errors
-    /// A port is 0, or is redirected, or a listener's.
+    /// A port is 0, or is redirected in this mode, or a listener's.
     pub fn with_unguarded(
         mut self,
-        ports: impl IntoIterator<Item = (Uncarried, u16)>,
+        ports: impl IntoIterator<Item = (Transport, u16)>,
     ) -> Result<Self, RedirectError> {
         self.unguarded = ports.into_iter().collect();
         self.unguarded.sort_unstable();
         self.unguarded.dedup();
-        match self.unguarded.iter().any(|(_, port)| *port == 0) {
-            true => Err(RedirectError::ZeroPort { name: "unguarded" }),
-            false => {
-                apart(&self.udp_ports, &self.unguarded_udp())?;
-                Ok(self)
-            }
+        if self.unguarded.iter().any(|(_, port)| *port == 0) {
+            return Err(RedirectError::ZeroPort { name: "unguarded" });
         }
+        if let Mode::Redirect(redirect) = &self.mode {
+            let ports = self.unguarded.iter();
+            let of_udp = ports.filter(|(transport, _)| *transport == Transport::Udp);
+            let udp: Vec<u16> = of_udp.map(|(_, port)| *port).collect();
+            apart(&redirect.udp_ports, &udp)?;
+        }
+        Ok(self)
     }
 
-    fn unguarded_udp(&self) -> Vec<u16> {
-        let ports = self.unguarded.iter();
-        let of_udp = ports.filter(|(protocol, _)| *protocol == Uncarried::Udp);
-        of_udp.map(|(_, port)| *port).collect()
-    }
-
-    /// The same wish in canonical form.
-    pub(crate) fn canonical(&self) -> Result<Self, RedirectError> {
-        let addresses = self.node_addresses.iter().copied();
-        Self::new(self.listen_port, self.canary_port, addresses)?
-            .with_node_ports(self.node_ports.iter().copied())?
-            .with_udp_ports(
-                self.udp_ports.iter().map(|one| one.port),
-                self.udp_ports.first().map_or(1, |one| one.listen),
-            )?
-            .with_unguarded(self.unguarded.iter().copied())
+    /// How arrivals reach podwall.
+    #[must_use]
+    pub const fn mode(&self) -> &Mode {
+        &self.mode
     }
 
     /// The node addresses of one family, in order.
@@ -235,7 +182,7 @@ pub fn refuse_host_network(wanted: &Wanted, own: &[IpAddr]) -> Result<(), Redire
     let shared = wanted
         .node_addresses
         .iter()
-        .map(|address| address.to_canonical())
+        .copied()
         .find(|node| own.iter().any(|address| address.to_canonical() == *node));
     match shared {
         Some(address) => Err(RedirectError::HostNetwork { address }),

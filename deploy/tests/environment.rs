@@ -17,13 +17,17 @@ use std::process::Command;
 
 use common::backends::backends;
 use common::{Namespace, ip, save};
-use podwall_deploy::{Backend, Family, Wanted, check, install, remove};
+use podwall_deploy::{Backend, Family, Redirect, Wanted, check, install, remove};
 
 /// Set in the child: what it shall do.
 const CHILD: &str = "PODWALL_TEST_CHILD";
 
 fn wanted() -> Wanted {
-    Wanted::new(15006, 15007, ["10.1.0.1".parse().unwrap()]).unwrap()
+    Wanted::new(
+        Redirect::new(15006, 15007).unwrap(),
+        ["10.1.0.1".parse().unwrap()],
+    )
+    .unwrap()
 }
 
 /// In the child: does what is asked, and prints the outcome.

@@ -8,15 +8,14 @@ use std::net::IpAddr;
 use common::backends::backends;
 use common::{Namespace, ip, iptables, restore, save};
 use podwall_deploy::{
-    Backend, Difference, Family, RedirectError, Wanted, check, gateways, install, install_with,
-    own_addresses, plan, remove,
+    Backend, Difference, Family, Redirect, RedirectError, Wanted, check, gateways, install,
+    install_with, own_addresses, plan, remove,
 };
 
 fn wanted() -> Wanted {
     let nodes = ["10.1.0.1", "fd00::1", "::ffff:10.1.0.9"];
     Wanted::new(
-        15006,
-        15007,
+        Redirect::new(15006, 15007).unwrap(),
         nodes.map(|node| node.parse::<IpAddr>().unwrap()),
     )
     .unwrap()
@@ -168,7 +167,11 @@ fn p19_other_flags_replace_the_old_rules() {
             return;
         };
         with_eth();
-        let other = Wanted::new(25006, 25007, ["10.1.0.2".parse().unwrap()]).unwrap();
+        let other = Wanted::new(
+            Redirect::new(25006, 25007).unwrap(),
+            ["10.1.0.2".parse().unwrap()],
+        )
+        .unwrap();
         install_with(&other, &[backend]).unwrap();
         let clean = dump(backend);
         install_with(&wanted(), &[backend]).unwrap();
@@ -340,7 +343,8 @@ fn s66_a_node_address_of_ours_is_refused_before_any_change() {
     };
     with_eth();
     for own in ["10.1.0.5", "fd00::5", "::ffff:10.1.0.5"] {
-        let wanted = Wanted::new(15006, 15007, [own.parse().unwrap()]).unwrap();
+        let wanted =
+            Wanted::new(Redirect::new(15006, 15007).unwrap(), [own.parse().unwrap()]).unwrap();
         let before = Backend::ORDER.map(dump);
         let error = install(&wanted).unwrap_err();
         assert!(

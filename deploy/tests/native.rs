@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use common::Namespace;
-use podwall_deploy::{Difference, RedirectError, Wanted, check, install};
+use podwall_deploy::{Difference, Redirect, RedirectError, Wanted, check, install};
 
 /// What is added, and what the error must name. The kernel of a small machine lacks some statements
 /// of nft; these it has wherever iptables-nft works.
@@ -51,7 +51,11 @@ fn what_leaves_the_pod_is_no_matter() {
 }
 
 fn wanted() -> Wanted {
-    Wanted::new(15006, 15007, ["10.1.0.1".parse().unwrap()]).unwrap()
+    Wanted::new(
+        Redirect::new(15006, 15007).unwrap(),
+        ["10.1.0.1".parse().unwrap()],
+    )
+    .unwrap()
 }
 
 fn nft(ruleset: &str) {

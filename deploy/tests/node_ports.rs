@@ -16,7 +16,7 @@ use std::io;
 
 use common::backends::backends;
 use common::wire::{
-    APP, LISTEN, Wire, address, ask, counter, loopback, ping, run, send, serve, serve_relay,
+    APP, LISTEN, Wire, address, ask, counter, loopback, mode, ping, run, send, serve, serve_relay,
 };
 use podwall_deploy::{Backend, Family, Wanted, check, install_with, plan};
 
@@ -27,7 +27,7 @@ const OTHER: u16 = 9000;
 
 /// Past the relay on the application's first port only.
 fn strict(wire: &Wire) -> Wanted {
-    wire.wanted().with_node_ports([APP]).unwrap()
+    wire.with(mode().with_node_ports([APP]).unwrap())
 }
 
 /// A pod whose application has two ports.
@@ -111,8 +111,7 @@ fn p19_p11_every_prefix_between_strict_rules_is_closed() {
     let name = "p19_p11_every_prefix_between_strict_rules_is_closed";
     for backend in backends(name) {
         let Some(wire) = lay(name) else { return };
-        let wanted = wire.wanted();
-        let wider = wanted.clone().with_node_ports([APP, 443]).unwrap();
+        let wider = wire.with(mode().with_node_ports([APP, 443]).unwrap());
         for count in 0..=4 {
             for (old, new) in [(&strict(&wire), &wider), (&wider, &strict(&wire))] {
                 let apply = || {

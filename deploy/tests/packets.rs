@@ -22,7 +22,7 @@ use common::wire::{
     serve, serve_relay,
 };
 use podwall_deploy::{
-    Family, Step, Table, Wanted, check, gateways, install_with, plan, remove, remove_plan,
+    Family, Redirect, Step, Table, check, gateways, install_with, plan, remove, remove_plan,
 };
 
 const REFUSED: Result<String, io::ErrorKind> = Err(io::ErrorKind::ConnectionRefused);
@@ -75,8 +75,8 @@ fn p19_every_prefix_of_another_installation_is_closed() {
         // An application of this pod listens where the next relay shall: it must not be reached
         // before everything points to it.
         serve(&wire.subject, 25006, |_| "next relay".to_owned());
-        let old = Wanted::new(LISTEN, CANARY, wire.wanted().node_addresses).unwrap();
-        let new = Wanted::new(25006, 25007, wire.wanted().node_addresses).unwrap();
+        let old = wire.wanted();
+        let new = wire.with(Redirect::new(25006, 25007).unwrap());
         for count in 0..=4 {
             let when = format!("{backend}, after {count} steps over an old installation");
             let apply = || {
@@ -359,5 +359,5 @@ fn p10_the_default_gateways_are_the_nodes_bridge_addresses() {
         return;
     };
     let found = wire.subject.enter(|| gateways().unwrap()).unwrap();
-    assert_eq!(found, wire.wanted().node_addresses);
+    assert_eq!(found, wire.nodes());
 }

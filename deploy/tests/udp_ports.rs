@@ -17,8 +17,8 @@ use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use common::backends::backends;
-use common::wire::{Wire, address, counter, ping, run, send, send_sctp_init};
-use podwall_deploy::{Backend, Family, Wanted, check, install_with, plan, remove};
+use common::wire::{Wire, address, counter, mode, ping, run, send, send_sctp_init};
+use podwall_deploy::{Backend, Family, Redirect, Wanted, check, install_with, plan, remove};
 
 /// The UDP port of the application, and a second that the pod declares.
 const DNS: u16 = 53;
@@ -28,8 +28,11 @@ const FIRST: u16 = 15874;
 const SECOND: u16 = FIRST + 1;
 
 fn judged(wire: &Wire) -> Wanted {
-    let wanted = wire.wanted();
-    wanted.with_udp_ports([SYSLOG, DNS], FIRST).unwrap()
+    wire.with(judged_ports())
+}
+
+fn judged_ports() -> Redirect {
+    mode().with_udp_ports([SYSLOG, DNS], FIRST).unwrap()
 }
 
 /// A socket of the subject on a port of every address.
@@ -128,7 +131,7 @@ fn p11_s65_the_nodes_datagrams_go_to_the_listener_where_its_ports_are_named() {
     for backend in backends(name) {
         let Some(wire) = Wire::lay(name) else { return };
         let first = bind(&wire, FIRST);
-        let strict = judged(&wire).with_node_ports([80]).unwrap();
+        let strict = wire.with(judged_ports().with_node_ports([80]).unwrap());
         let install = || drop(install_with(&strict, &[backend]).unwrap());
         wire.subject.enter(install).unwrap();
         for family in Family::ALL {

@@ -16,7 +16,7 @@ use std::io;
 
 use common::backends::backends;
 use common::wire::{APP, Wire, ask, counter, ping, send, send_sctp_init};
-use podwall_deploy::{Backend, Family, Uncarried, Wanted, check, install_with};
+use podwall_deploy::{Backend, Family, Transport, Wanted, check, install_with};
 
 /// The UDP port of the application.
 const DNS: u16 = 53;
@@ -26,7 +26,7 @@ const OTHER: u16 = 54;
 const DIAMETER: u16 = 3868;
 
 fn open(wire: &Wire) -> Wanted {
-    let ports = [(Uncarried::Udp, DNS), (Uncarried::Sctp, DIAMETER)];
+    let ports = [(Transport::Udp, DNS), (Transport::Sctp, DIAMETER)];
     wire.wanted().with_unguarded(ports).unwrap()
 }
 

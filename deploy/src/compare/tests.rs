@@ -4,9 +4,11 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::dump::Dump;
+use crate::mode::Redirect;
 
 fn wanted() -> Wanted {
-    Wanted::new(15006, 15007, ["10.1.0.1".parse::<IpAddr>().unwrap()]).unwrap()
+    let mode = Redirect::new(15006, 15007).unwrap();
+    Wanted::new(mode, ["10.1.0.1".parse::<IpAddr>().unwrap()]).unwrap()
 }
 
 /// What a save program would print of the wanted rules, as far as the comparison looks.

@@ -1,9 +1,25 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
+use crate::mode::{Queue, Queues, Redirect, UdpDeny};
 
 fn check(dump: &str, expected: &[&str]) {
-    let found = foreign(Backend::Nft, Family::Ipv4, &Dump::parse(dump));
+    for mode in modes() {
+        check_in(&mode, dump, expected);
+    }
+}
+
+/// Both modes.
+fn modes() -> [Mode; 2] {
+    let queue = Queue {
+        queues: Queues::new(1, 1).unwrap(),
+        udp_deny: UdpDeny::Drop,
+    };
+    [Redirect::new(1, 2).unwrap().into(), queue.into()]
+}
+
+fn check_in(mode: &Mode, dump: &str, expected: &[&str]) {
+    let found = foreign(mode, Backend::Nft, Family::Ipv4, &Dump::parse(dump));
     let lines: Vec<String> = found
         .iter()
         .map(|rule| format!("{}: {}", rule.table, rule.rule))
@@ -81,6 +97,32 @@ fn a_new_source_ahead_of_the_relay_counts() {
             "nat: -A INPUT -j HIDE",
             "nat: -A HIDE -p tcp -j NETMAP --to 10.1.0.0/16",
             "nat: -A INPUT -p tcp -j SNAT --to-source 10.0.0.1",
+        ],
+    );
+}
+
+#[test]
+fn p36_p37_marks_of_others_count_in_mode_queue_only() {
+    let dump = "*mangle\n:PODWALL_QUEUE - [0:0]\n:M - [0:0]\n\
+                -A PREROUTING -j MARK --set-xmark 0x1000000/0x1000000\n\
+                -A PREROUTING -j CONNMARK --set-xmark 0x1000000/0x1000000\n\
+                -A INPUT -j M\n-A INPUT -j PODWALL_QUEUE\n\
+                -A INPUT -j MARK --set-xmark 0x1000000/0x1000000\n\
+                -A M -j MARK --set-xmark 0xf000000/0xf000000\n\
+                -A OUTPUT -j CONNMARK --set-xmark 0x0/0xffffffff\n\
+                -A PODWALL_QUEUE -j MARK --set-xmark 0x1000000/0x1000000\nCOMMIT\n\
+                *filter\n-A INPUT -j MARK --set-xmark 0x1000000/0x1000000\nCOMMIT\n";
+    let [redirect, queue] = modes();
+    check_in(&redirect, dump, &[]);
+    check_in(
+        &queue,
+        dump,
+        &[
+            "mangle: -A INPUT -j M",
+            "mangle: -A M -j MARK --set-xmark 0xf000000/0xf000000",
+            "filter: -A INPUT -j MARK --set-xmark 0x1000000/0x1000000",
+            "mangle: -A OUTPUT -j CONNMARK --set-xmark 0x0/0xffffffff",
+            "mangle: -A PREROUTING -j CONNMARK --set-xmark 0x1000000/0x1000000",
         ],
     );
 }

@@ -3,6 +3,7 @@
 use expect_test::expect;
 
 use super::native;
+use crate::mode::{Mode, Queue, Queues, Redirect, UdpDeny};
 
 const RULESET: &str = "\
 # Warning: table ip nat is managed by iptables-nft, do not touch!
@@ -41,9 +42,51 @@ table ip6 t {
 }
 ";
 
+fn redirect() -> Mode {
+    Redirect::new(1, 2).unwrap().into()
+}
+
+/// What of a chain at a hook counts.
+fn marking(mode: &Mode, chain: &str, statement: &str) -> usize {
+    native(
+        mode,
+        &format!("table ip t {{\nchain c {{\n{chain}\n{statement}\n}}\n}}\n"),
+    )
+    .len()
+}
+
+#[test]
+fn p36_p37_marks_count_in_mode_queue_where_they_are_read() {
+    let queue: Mode = Queue {
+        queues: Queues::new(1, 1).unwrap(),
+        udp_deny: UdpDeny::Drop,
+    }
+    .into();
+    for (hook, packet, connection) in [
+        ("type filter hook input priority -50; policy accept;", 1, 1),
+        ("", 1, 1),
+        (
+            "type filter hook prerouting priority 0; policy accept;",
+            0,
+            1,
+        ),
+        ("type route hook output priority 0; policy accept;", 0, 1),
+    ] {
+        let (meta, ct) = (
+            "meta mark set 0x01000000",
+            "tcp dport 80 ct mark set 0x1 accept",
+        );
+        assert_eq!(marking(&queue, hook, meta), packet, "{hook}");
+        assert_eq!(marking(&queue, hook, ct), connection, "{hook}");
+        assert_eq!(marking(&queue, hook, "ct mark 0x1 meta mark 0x2 accept"), 0);
+        assert_eq!(marking(&redirect(), hook, meta), 0, "{hook}");
+        assert_eq!(marking(&redirect(), hook, ct), 0, "{hook}");
+    }
+}
+
 #[test]
 fn rules_in_nfts_own_tables_are_named_with_their_place() {
-    let found = native(RULESET);
+    let found = native(&redirect(), RULESET);
     let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
     expect![[r#"
         foreign rule in nft's own table ip disguise, chain in (ipv4, back end nft): ip protocol tcp snat to 10.0.0.7
@@ -57,5 +100,5 @@ fn rules_in_nfts_own_tables_are_named_with_their_place() {
 
 #[test]
 fn an_empty_ruleset_holds_nothing() {
-    assert_eq!(native(""), []);
+    assert_eq!(native(&redirect(), ""), []);
 }

@@ -6,9 +6,11 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use crate::dump::Dump;
+use crate::mode::Redirect;
 
 fn wanted() -> Wanted {
-    Wanted::new(15006, 15007, ["10.1.0.1".parse::<IpAddr>().unwrap()]).unwrap()
+    let mode = Redirect::new(15006, 15007).unwrap();
+    Wanted::new(mode, ["10.1.0.1".parse::<IpAddr>().unwrap()]).unwrap()
 }
 
 fn check_install(table: Table, dump: &str, expected: &Expect) {
@@ -18,7 +20,7 @@ fn check_install(table: Table, dump: &str, expected: &Expect) {
         table,
         Dump::parse(dump).table(table.name()),
     );
-    expected.assert_eq(&step.payload);
+    expected.assert_eq(&step.unwrap().payload);
 }
 
 #[test]

@@ -6,8 +6,9 @@ use crate::backend::{Attempt, Backend, Obstacle, Tools, nft_ruleset};
 use crate::dump::Dump;
 use crate::error::RedirectError;
 use crate::foreign::{ForeignRule, foreign};
+use crate::mode::Mode;
 use crate::native::native;
-use crate::plan::own_chains;
+use crate::plan::{Table, own_chains};
 use crate::rules::PROBE;
 use crate::wanted::Family;
 
@@ -37,14 +38,20 @@ impl Reading {
         let mut tables = self.dump.tables();
         tables.any(|(_, table)| own_chains(table).any(|name| name != PROBE))
     }
+
+    /// Whether rules of ours stand in one table.
+    pub(super) fn holds_ours_in(&self, table: Table) -> bool {
+        let table = self.dump.table(table.name());
+        own_chains(table).any(|name| name != PROBE)
+    }
 }
 
 /// Everything that can be read, and why the rest cannot.
 #[derive(Debug)]
 pub(super) struct Scene {
     outcomes: Vec<Result<Reading, Attempt>>,
-    /// Foreign rules in nft's own tables, or why they cannot be listed.
-    native: Result<Vec<ForeignRule>, Attempt>,
+    /// What nft lists of its own tables, or why it does not.
+    native: Result<String, Attempt>,
 }
 
 impl Scene {
@@ -53,7 +60,7 @@ impl Scene {
         let all = |backend| Family::ALL.map(|family| Reading::take(backend, family));
         Self {
             outcomes: Backend::ORDER.into_iter().flat_map(all).collect(),
-            native: nft_ruleset().map(|text| native(&text)),
+            native: nft_ruleset(),
         }
     }
 
@@ -115,11 +122,13 @@ impl Scene {
         }
     }
 
-    /// Foreign rules of every back end and family.
-    pub(super) fn foreign(&self) -> Vec<ForeignRule> {
-        self.readings()
-            .flat_map(|r| foreign(r.backend, r.family, &r.dump))
-            .chain(self.native.iter().flatten().cloned())
+    /// Foreign rules of every back end and family that defeat this mode.
+    pub(super) fn foreign(&self, mode: &Mode) -> Vec<ForeignRule> {
+        let saved = self.readings();
+        let saved = saved.flat_map(|r| foreign(mode, r.backend, r.family, &r.dump));
+        let own_tables = self.native.iter();
+        saved
+            .chain(own_tables.flat_map(|text| native(mode, text)))
             .collect()
     }
 

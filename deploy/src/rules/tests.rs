@@ -5,11 +5,20 @@ use std::net::IpAddr;
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::wanted::Uncarried;
+use crate::mode::{ADMITTED, Queue, Queues, REFUSED, Redirect, UdpDeny};
+use crate::wanted::Transport;
 
 fn wanted() -> Wanted {
+    with(mode())
+}
+
+fn mode() -> Redirect {
+    Redirect::new(15006, 15007).unwrap()
+}
+
+fn with(mode: impl Into<Mode>) -> Wanted {
     let nodes = ["10.1.0.1", "fd00::1"].map(|node| node.parse::<IpAddr>().unwrap());
-    Wanted::new(15006, 15007, nodes).unwrap()
+    Wanted::new(mode, nodes).unwrap()
 }
 
 fn check(family: Family, expected: &Expect) {
@@ -86,7 +95,7 @@ fn the_rules_of_ipv6() {
 
 #[test]
 fn p11_s65_strict_rules_let_the_node_past_on_its_ports_only() {
-    let strict = wanted().with_node_ports([15008, 80]).unwrap();
+    let strict = with(mode().with_node_ports([15008, 80]).unwrap());
     let of_node = |family: Family, node: &str| -> String {
         let text = rules(&strict, family);
         let lines = text.lines().filter(|line| line.contains(node));
@@ -123,9 +132,9 @@ fn p11_s65_strict_rules_let_the_node_past_on_its_ports_only() {
 #[test]
 fn s60_ports_left_to_everybody_are_accepted_before_the_drop_and_nothing_else_changes() {
     let ports = [
-        (Uncarried::Sctp, 3868),
-        (Uncarried::Udp, 53),
-        (Uncarried::Udp, 53),
+        (Transport::Sctp, 3868),
+        (Transport::Udp, 53),
+        (Transport::Udp, 53),
     ];
     let open = wanted().with_unguarded(ports).unwrap();
     for family in Family::ALL {
@@ -149,7 +158,7 @@ fn s60_ports_left_to_everybody_are_accepted_before_the_drop_and_nothing_else_cha
 
 #[test]
 fn p2_each_udp_port_goes_to_its_own_listener_and_nothing_else_changes() {
-    let judged = wanted().with_udp_ports([5353, 53], 15874).unwrap();
+    let judged = with(mode().with_udp_ports([5353, 53], 15874).unwrap());
     for family in Family::ALL {
         let (with, without) = (rules(&judged, family), rules(&wanted(), family));
         let lines = with.lines().filter(|line| !without.contains(line));
@@ -172,7 +181,7 @@ fn p2_each_udp_port_goes_to_its_own_listener_and_nothing_else_changes() {
 #[test]
 fn p40_the_canary_is_the_last_line_of_the_nat_payload() {
     for family in Family::ALL {
-        let text = rules(&wanted().with_udp_ports([53], 15874).unwrap(), family);
+        let text = rules(&with(mode().with_udp_ports([53], 15874).unwrap()), family);
         let last = text.lines().rev().nth(1).unwrap();
         assert!(
             last.contains("PODWALL_CANARY") && last.contains("--dport 15007"),
@@ -183,21 +192,152 @@ fn p40_the_canary_is_the_last_line_of_the_nat_payload() {
 
 #[test]
 fn a_trial_holds_every_kind_of_rule_and_hooks_none() {
-    for (family, table) in Family::ALL
-        .into_iter()
-        .flat_map(|f| Table::ALL.map(|t| (f, t)))
-    {
-        let (trial, clearance) = probe(&wanted(), family, table);
+    for wanted in [wanted(), with(queue(1, UdpDeny::Drop))] {
+        for (family, table) in Family::ALL
+            .into_iter()
+            .flat_map(|f| tables(&wanted).map(|t| (f, t)))
+        {
+            let (trial, clearance) = probe(&wanted, family, table);
+            assert!(
+                !trial.contains("-I ") && !clearance.contains("-A "),
+                "{trial}{clearance}"
+            );
+            assert!(
+                trial.lines().all(|line| !line.contains("-j PODWALL")),
+                "{trial}"
+            );
+            let content = content(&wanted, family, table);
+            let rules: usize = content.chains.iter().map(|chain| chain.rules.len()).sum();
+            assert_eq!(trial.matches("-A PODWALL_PROBE").count(), rules, "{trial}");
+        }
+    }
+}
+
+fn queue(count: u16, udp_deny: UdpDeny) -> Queue {
+    let queues = Queues::new(15871, count).unwrap();
+    Queue { queues, udp_deny }
+}
+
+#[test]
+fn p36_p37_p38_the_rules_of_mode_queue() {
+    expect![[r#"
+        *filter
+        :PODWALL_SPOOFED - [0:0]
+        :PODWALL_INPUT - [0:0]
+        -I INPUT 1 -j PODWALL_INPUT
+        -A PODWALL_SPOOFED -j DROP
+        -A PODWALL_INPUT -i lo -j ACCEPT
+        -A PODWALL_INPUT ! -i lo -m addrtype --src-type LOCAL -j PODWALL_SPOOFED
+        -A PODWALL_INPUT -s 127.0.0.0/8 ! -i lo -j PODWALL_SPOOFED
+        -A PODWALL_INPUT -p icmp -j ACCEPT
+        -A PODWALL_INPUT -p tcp -m connmark --mark 0x2000000/0x2000000 -j REJECT --reject-with tcp-reset
+        -A PODWALL_INPUT -p udp -m connmark --mark 0x2000000/0x2000000 -j DROP
+        -A PODWALL_INPUT -p sctp -m connmark --mark 0x2000000/0x2000000 -j DROP
+        -A PODWALL_INPUT -p tcp -m conntrack --ctstate INVALID -j DROP
+        -A PODWALL_INPUT -p udp -m conntrack --ctstate INVALID -j DROP
+        -A PODWALL_INPUT -p sctp -m conntrack --ctstate INVALID -j DROP
+        -A PODWALL_INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+        -A PODWALL_INPUT -m mark --mark 0x1000000/0x1000000 -m connmark ! --mark 0x1000000/0x1000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+        -A PODWALL_INPUT -m mark --mark 0x1000000/0x1000000 -j ACCEPT
+        -A PODWALL_INPUT -p tcp -j REJECT --reject-with tcp-reset
+        -A PODWALL_INPUT -p udp -j DROP
+        -A PODWALL_INPUT -p sctp -j DROP
+        COMMIT
+        *mangle
+        :PODWALL_QUEUE - [0:0]
+        -I INPUT 1 -j PODWALL_QUEUE
+        -A PODWALL_QUEUE ! -i lo -j MARK --set-xmark 0x0/0x1000000
+        -A PODWALL_QUEUE -i lo -j RETURN
+        -A PODWALL_QUEUE -m addrtype --src-type LOCAL -j RETURN
+        -A PODWALL_QUEUE -s 127.0.0.0/8 -j RETURN
+        -A PODWALL_QUEUE -p icmp -j RETURN
+        -A PODWALL_QUEUE -m connmark --mark 0x2000000/0x2000000 -j RETURN
+        -A PODWALL_QUEUE -m conntrack --ctstate INVALID -j RETURN
+        -A PODWALL_QUEUE -m conntrack --ctstate ESTABLISHED -j RETURN
+        -A PODWALL_QUEUE -m connmark --mark 0x1000000/0x1000000 -j MARK --set-xmark 0x1000000/0x1000000
+        -A PODWALL_QUEUE -m connmark --mark 0x1000000/0x1000000 -j RETURN
+        -A PODWALL_QUEUE -p tcp -j NFQUEUE --queue-num 15871
+        -A PODWALL_QUEUE -p udp -j NFQUEUE --queue-num 15871
+        -A PODWALL_QUEUE -p sctp -j NFQUEUE --queue-num 15871
+        COMMIT
+    "#]]
+    .assert_eq(&rules(&with(queue(1, UdpDeny::Drop)), Family::Ipv4));
+    expect![[r#"
+        *filter
+        :PODWALL_SPOOFED - [0:0]
+        :PODWALL_INPUT - [0:0]
+        -I INPUT 1 -j PODWALL_INPUT
+        -A PODWALL_SPOOFED -j DROP
+        -A PODWALL_INPUT -i lo -j ACCEPT
+        -A PODWALL_INPUT ! -i lo -m addrtype --src-type LOCAL -j PODWALL_SPOOFED
+        -A PODWALL_INPUT -s ::1/128 ! -i lo -j PODWALL_SPOOFED
+        -A PODWALL_INPUT -p ipv6-icmp -j ACCEPT
+        -A PODWALL_INPUT -p tcp -m connmark --mark 0x2000000/0x2000000 -j REJECT --reject-with tcp-reset
+        -A PODWALL_INPUT -p udp -m connmark --mark 0x2000000/0x2000000 -j DROP
+        -A PODWALL_INPUT -p sctp -m connmark --mark 0x2000000/0x2000000 -j DROP
+        -A PODWALL_INPUT -p tcp -m conntrack --ctstate INVALID -j DROP
+        -A PODWALL_INPUT -p udp -m conntrack --ctstate INVALID -j DROP
+        -A PODWALL_INPUT -p sctp -m conntrack --ctstate INVALID -j DROP
+        -A PODWALL_INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+        -A PODWALL_INPUT -m mark --mark 0x1000000/0x1000000 -m connmark ! --mark 0x1000000/0x1000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+        -A PODWALL_INPUT -m mark --mark 0x1000000/0x1000000 -j ACCEPT
+        -A PODWALL_INPUT -p tcp -j REJECT --reject-with tcp-reset
+        -A PODWALL_INPUT -p udp -j REJECT --reject-with icmp6-port-unreachable
+        -A PODWALL_INPUT -p sctp -j DROP
+        COMMIT
+        *mangle
+        :PODWALL_QUEUE - [0:0]
+        -I INPUT 1 -j PODWALL_QUEUE
+        -A PODWALL_QUEUE ! -i lo -j MARK --set-xmark 0x0/0x1000000
+        -A PODWALL_QUEUE -i lo -j RETURN
+        -A PODWALL_QUEUE -m addrtype --src-type LOCAL -j RETURN
+        -A PODWALL_QUEUE -s ::1/128 -j RETURN
+        -A PODWALL_QUEUE -p ipv6-icmp -j RETURN
+        -A PODWALL_QUEUE -m connmark --mark 0x2000000/0x2000000 -j RETURN
+        -A PODWALL_QUEUE -m conntrack --ctstate INVALID -j RETURN
+        -A PODWALL_QUEUE -m conntrack --ctstate ESTABLISHED -j RETURN
+        -A PODWALL_QUEUE -m connmark --mark 0x1000000/0x1000000 -j MARK --set-xmark 0x1000000/0x1000000
+        -A PODWALL_QUEUE -m connmark --mark 0x1000000/0x1000000 -j RETURN
+        -A PODWALL_QUEUE -p tcp -j NFQUEUE --queue-balance 15871:15874
+        -A PODWALL_QUEUE -p udp -j NFQUEUE --queue-balance 15871:15874
+        -A PODWALL_QUEUE -p sctp -j NFQUEUE --queue-balance 15871:15874
+        COMMIT
+    "#]]
+    .assert_eq(&rules(&with(queue(4, UdpDeny::Unreachable)), Family::Ipv6));
+}
+
+#[test]
+fn p36_no_rule_of_mode_queue_touches_another_bit_or_passes_by() {
+    let open = [(Transport::Udp, 53)];
+    let wanted = with(queue(4, UdpDeny::Drop)).with_unguarded(open).unwrap();
+    for family in Family::ALL {
+        let text = rules(&wanted, family);
         assert!(
-            !trial.contains("-I ") && !clearance.contains("-A "),
-            "{trial}{clearance}"
+            !text.contains("bypass") && !text.contains("fanout"),
+            "{text}"
         );
         assert!(
-            trial.lines().all(|line| !line.contains("-j PODWALL")),
-            "{trial}"
+            !text.contains("10.1.0.1") && !text.contains("fd00"),
+            "{text}"
         );
-        let content = content(&wanted(), family, table);
-        let rules: usize = content.chains.iter().map(|chain| chain.rules.len()).sum();
-        assert_eq!(trial.matches("-A PODWALL_PROBE").count(), rules, "{trial}");
+        let bits = [ADMITTED, REFUSED].map(|bit| format!("{bit:#x}"));
+        for line in text.lines().filter(|line| line.contains("mark ")) {
+            let mut words = line.split_whitespace();
+            while let Some(word) = words.next() {
+                if word.ends_with("mark") && word.starts_with("--") {
+                    let (value, mask) = words.next().unwrap().split_once('/').unwrap();
+                    assert!(value == mask || value == "0x0", "{line}");
+                    assert!(bits.iter().any(|bit| bit == mask), "{line}");
+                }
+            }
+        }
+        let added = text.lines().filter(|line| line.contains("--dport 53"));
+        assert_eq!(
+            added.collect::<Vec<_>>(),
+            [
+                "-A PODWALL_INPUT -p udp -m udp --dport 53 -j ACCEPT",
+                "-A PODWALL_QUEUE -p udp -m udp --dport 53 -j RETURN",
+            ]
+        );
     }
 }

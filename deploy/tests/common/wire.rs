@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, U
 use std::thread;
 use std::time::Duration;
 
-use podwall_deploy::{Backend, Family, Wanted};
+use podwall_deploy::{Backend, Family, Mode, Redirect, Wanted};
 use podwall_lab::{Lab, Place, Pod, PodSpec, is_elevated};
 use rustix::net::sockopt::{ip_original_dst, ipv6_original_dst};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -55,15 +55,19 @@ impl Wire {
         })
     }
 
-    /// The node's addresses as this pod sees them.
+    /// Mode redirect without options, with the node's addresses as this pod sees them.
     pub fn wanted(&self) -> Wanted {
+        self.with(mode())
+    }
+
+    /// A mode, with the node's addresses as this pod sees them.
+    pub fn with(&self, mode: impl Into<Mode>) -> Wanted {
+        Wanted::new(mode, self.nodes()).unwrap()
+    }
+
+    pub fn nodes(&self) -> [IpAddr; 2] {
         let node = self.lab.node();
-        Wanted::new(
-            LISTEN,
-            CANARY,
-            [IpAddr::from(node.v4()), IpAddr::from(node.v6())],
-        )
-        .unwrap()
+        [node.v4().into(), node.v6().into()]
     }
 
     /// Where a port of the subject is, in one family.
@@ -133,6 +137,11 @@ impl Wire {
             .expect("a datagram arrives");
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     }
+}
+
+/// Mode redirect without options.
+pub fn mode() -> Redirect {
+    Redirect::new(LISTEN, CANARY).unwrap()
 }
 
 /// The address of a pod in a family.

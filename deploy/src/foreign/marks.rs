@@ -1,0 +1,55 @@
+//! Which rules of others write the bits by which mode queue knows what is admitted and what refused.
+//!
+//! May enter: one rule. Deliberately absent: where it stands.
+
+use crate::dump::Rule;
+use crate::mode::{ADMITTED, REFUSED};
+
+/// Whether a rule can set the admitted bit of a packet's mark.
+pub(super) fn admits(rule: &Rule) -> bool {
+    let restores = || {
+        let (target, mask) = (rule.target(), written(rule, "--nfmask"));
+        target == Some("CONNMARK") && rule.has("--restore-mark") && mask & ADMITTED != 0
+    };
+    let sets = || rule.target() == Some("MARK") && value_and_mask(rule).0 & ADMITTED != 0;
+    sets() || restores()
+}
+
+/// Whether a rule can set either bit of the connection's mark, or clear the one that refuses.
+pub(super) fn remembers(rule: &Rule) -> bool {
+    if rule.target() != Some("CONNMARK") || rule.has("--restore-mark") {
+        return false;
+    }
+    let (set, cleared) = match rule.has("--save-mark") {
+        true => (written(rule, "--nfmask"), written(rule, "--ctmask")),
+        false => value_and_mask(rule),
+    };
+    set & (ADMITTED | REFUSED) != 0 || cleared & REFUSED != 0
+}
+
+/// What `--set-xmark` flips, and what it clears before. An option that cannot be read could be anything.
+fn value_and_mask(rule: &Rule) -> (u32, u32) {
+    let read = |text: &str| {
+        let (value, mask) = text.split_once('/').unwrap_or((text, "0xffffffff"));
+        Some((number(value)?, number(mask)?))
+    };
+    let option = ["--set-xmark", "--set-mark"]
+        .iter()
+        .find_map(|one| rule.value(one));
+    option.and_then(read).unwrap_or((u32::MAX, u32::MAX))
+}
+
+/// The bits that a mask lets through; all where it is not there or cannot be read.
+fn written(rule: &Rule, option: &str) -> u32 {
+    rule.value(option).and_then(number).unwrap_or(u32::MAX)
+}
+
+fn number(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
