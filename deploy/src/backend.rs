@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::dump::Dump;
+use crate::plan::Table;
 use crate::wanted::Family;
 
 /// How long the legacy programs wait for their lock, in seconds: a restore holds it for
@@ -146,6 +147,11 @@ impl Tools {
         }
         let text = self.run(&self.save, &[], "")?;
         Ok(Dump::parse(&text))
+    }
+
+    /// Reads one table with its counters, as text. Changes none of them.
+    pub(crate) fn counters(&self, table: Table) -> Result<String, Attempt> {
+        self.run(&self.save, &["-c", "-t", table.name()], "")
     }
 
     /// Commits a restore text without touching what it does not name.

@@ -141,6 +141,18 @@ impl Dump {
     }
 }
 
+/// How many packets met the rules of a chain, all its rules together, in a table printed with counters; 0
+/// where there is no such chain.
+pub(crate) fn packets(text: &str, chain: &str) -> u64 {
+    let of = |line: &str| {
+        let (counters, rule) = line.trim().strip_prefix('[')?.split_once("] -A ")?;
+        let is_there = rule.split(' ').next() == Some(chain);
+        let (packets, _) = counters.split_once(':')?;
+        packets.parse::<u64>().ok().filter(|_| is_there)
+    };
+    text.lines().filter_map(of).sum()
+}
+
 /// Takes the `[packets:bytes] ` off that `-c` puts before a rule.
 fn without_counters(line: &str) -> &str {
     match line.strip_prefix('[') {

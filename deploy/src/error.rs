@@ -79,6 +79,20 @@ pub enum RedirectError {
         /// What was tried, in order.
         attempts: Vec<Attempt>,
     },
+    /// No rules of ours are where we can look, and there is a place where we cannot.
+    #[error(
+        "none of podwall's rules are in the back ends that can be read, and they may be where that is not \
+         allowed: {}; {}",
+        listed(attempts),
+        mend(attempts)
+    )]
+    Unseen {
+        /// What could not be read.
+        attempts: Vec<Attempt>,
+    },
+    /// The counters of a table could not be read.
+    #[error("cannot read the counters of podwall's rules: {0}")]
+    Counters(Attempt),
     /// Rules of others that take inbound packets before ours.
     #[error(
         "rules of others would take inbound packets ahead of podwall's, or change the addresses or marks that \
@@ -143,6 +157,8 @@ impl RedirectError {
             Self::Routes { .. }
             | Self::Addresses(_)
             | Self::NoBackend { .. }
+            | Self::Unseen { .. }
+            | Self::Counters(_)
             | Self::Foreign { .. }
             | Self::OtherBackend { .. }
             | Self::Step { .. }

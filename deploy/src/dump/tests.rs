@@ -107,3 +107,12 @@ fn nonsense_is_no_dump_and_no_panic() {
         assert!(dump.tables().count() <= 1, "{text}");
     }
 }
+
+#[test]
+fn packets_of_a_chain_are_counted() {
+    let text = "*filter\n:INPUT ACCEPT [9:99]\n:PODWALL_SPOOFED - [0:0]\n\
+                [5:50] -A INPUT -j PODWALL_SPOOFED\n[3:30] -A PODWALL_SPOOFED -j DROP\n\
+                [1:10] -A PODWALL_SPOOFED -j DROP\n[7:70] -A PODWALL_SPOOFED_TOO -j DROP\nCOMMIT\n";
+    assert_eq!(packets(text, "PODWALL_SPOOFED"), 4);
+    assert_eq!(packets(text, "PODWALL_NONE"), 0);
+}

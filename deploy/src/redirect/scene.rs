@@ -122,6 +122,12 @@ impl Scene {
         }
     }
 
+    /// What could not be read for lack of a privilege.
+    pub(super) fn forbidden(&self) -> Vec<Attempt> {
+        let lacking = |one: &&Attempt| matches!(one.obstacle, Obstacle::Privilege | Obstacle::Lock);
+        self.failures().filter(lacking).cloned().collect()
+    }
+
     /// Foreign rules of every back end and family that defeat this mode.
     pub(super) fn foreign(&self, mode: &Mode) -> Vec<ForeignRule> {
         let saved = self.readings();
