@@ -17,6 +17,7 @@ pub mod hold;
 pub mod identify;
 pub mod intercept;
 pub mod judge;
+pub mod kernel;
 pub mod live;
 mod quota;
 pub mod ruling;

@@ -120,6 +120,7 @@ const PROXY: House = House {
         ("sys", &[]),
         ("config", &["access", "arrival"]),
         ("hold", &[]),
+        ("kernel", &["sys"]),
         ("quota", &[]),
         ("clerk", &["account", "quota", "ruling", "world"]),
         ("intercept", NOUNS),

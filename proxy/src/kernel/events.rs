@@ -1,0 +1,123 @@
+//! News of flows that end, as the kernel tells them.
+//!
+//! A filter inside the kernel lets through what ends only, so that busy pods do not pay for the news of each
+//! connection's beginning; the same is asked again here, as a kernel may have no such filter.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+use rustix::net::bind;
+use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
+use rustix::net::sockopt;
+
+use super::conntrack::{DELETE, NEW};
+use super::entry::Entry;
+use super::netlink::{DATAGRAM, receive, socket};
+use super::wire::messages;
+
+mod filter;
+
+/// Multicast groups, as bits: `NFNLGRP_CONNTRACK_UPDATE` and `NFNLGRP_CONNTRACK_DESTROY`.
+const GROUPS: u32 = 1 << (2 - 1) | 1 << (3 - 1);
+
+/// Room for news that nobody has read yet. One takes about a KiB of the kernel's memory, so this is some eight
+/// thousand ends while the reader is away, and no memory while it is not.
+const BUFFER: usize = 8 << 20;
+
+/// How many datagrams one call reads, so that a flood of ends leaves its caller time for something else.
+const MOST_AT_ONCE: usize = 1024;
+
+/// A piece of news.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// The flow is over.
+    ///
+    /// TCP that ends in order, or by a reset, is told twice: when both ends have said goodbye, with
+    /// [`ended`](Entry::ended) and without counters, which [`get`](super::Conntrack::get) has then; and when its entry
+    /// goes, up to minutes later, with counters. Others are told when their entry goes.
+    Ended(Entry),
+    /// Some news are lost: what has ended can only be learnt by a dump now.
+    Lost,
+}
+
+/// A subscription. Entries that are there already when it is opened may end unheard, as the kernel's default
+/// (`nf_conntrack_events=2`) equips an entry for news only where somebody listens.
+#[derive(Debug)]
+pub struct Events {
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+impl Events {
+    /// Subscribes in the network namespace of this thread.
+    ///
+    /// # Errors
+    /// `PermissionDenied` without CAP_NET_ADMIN.
+    pub fn open() -> io::Result<Self> {
+        Self::with_buffer(BUFFER)
+    }
+
+    /// As [`open`](Self::open), with room for `bytes` of unread news.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn with_buffer(bytes: usize) -> io::Result<Self> {
+        let socket = socket(NETFILTER)?;
+        if sockopt::set_socket_recv_buffer_size_force(&socket, bytes).is_err() {
+            // Without the capability the host's limit holds; overruns are told as `Lost`.
+            sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
+        }
+        if let Err(error) = filter::attach(&socket) {
+            tracing::debug!(%error, "no filter for conntrack's news inside the kernel");
+        }
+        bind(&socket, &SocketAddrNetlink::new(0, GROUPS))?;
+        Ok(Self {
+            socket,
+            buffer: vec![0; DATAGRAM],
+        })
+    }
+
+    /// To be polled for reading; level-triggered.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Tells `each` the news that are there, at most a thousand or so, and does not wait.
+    ///
+    /// # Errors
+    /// The kernel's. Lost news are none of them.
+    pub fn read(&mut self, each: &mut dyn FnMut(Event)) -> io::Result<()> {
+        for _ in 0..MOST_AT_ONCE {
+            match receive(&self.socket, &mut self.buffer, RecvFlags::DONTWAIT) {
+                Ok(bytes) => tell(bytes, each),
+                Err(error) => match (Errno::from_io_error(&error), error.kind()) {
+                    (Some(Errno::NOBUFS), _) => each(Event::Lost),
+                    (_, io::ErrorKind::WouldBlock) => return Ok(()),
+                    (_, io::ErrorKind::InvalidData) => each(Event::Lost),
+                    _ => return Err(error),
+                },
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tell(bytes: &[u8], each: &mut dyn FnMut(Event)) {
+    for message in messages(bytes) {
+        let Ok(message) = message else {
+            return each(Event::Lost);
+        };
+        let Some(entry) = Entry::read(&message) else {
+            continue;
+        };
+        if message.kind == DELETE || (message.kind == NEW && entry.ended) {
+            each(Event::Ended(entry));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
