@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, U
 use std::thread;
 use std::time::Duration;
 
-use podwall_deploy::{Backend, Family, Mode, Redirect, Wanted};
+use podwall_deploy::{Backend, Family, Mode, Queue, Queues, Redirect, UdpDeny, Wanted};
 use podwall_lab::{Lab, Place, Pod, PodSpec, is_elevated};
 use rustix::net::sockopt::{ip_original_dst, ipv6_original_dst};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -15,7 +15,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The application's TCP port and its UDP port.
 pub const APP: u16 = 80;
-const APP_UDP: u16 = 53;
+pub const APP_UDP: u16 = 53;
+
+/// The first queue, as installed.
+pub const FIRST: u16 = 15871;
 
 /// The relay's port and the canary's, as installed.
 pub const LISTEN: u16 = 15006;
@@ -43,7 +46,7 @@ impl Wire {
         let bind = || UdpSocket::bind((Ipv6Addr::UNSPECIFIED, APP_UDP)).unwrap();
         let datagrams = subject.enter(bind).unwrap();
         datagrams.set_read_timeout(Some(PATIENCE)).unwrap();
-        for place in [subject.place(), stranger.place()] {
+        for place in [subject.place(), stranger.place(), lab.node().place()] {
             place.sysctl("net.ipv4.ping_group_range", "0 0").unwrap();
         }
         serve(&subject, APP, |_| "app".to_owned());
@@ -144,6 +147,12 @@ pub fn mode() -> Redirect {
     Redirect::new(LISTEN, CANARY).unwrap()
 }
 
+/// Mode queue with so many queues.
+pub fn queue(count: u16, udp_deny: UdpDeny) -> Queue {
+    let queues = Queues::new(FIRST, count).unwrap();
+    Queue { queues, udp_deny }
+}
+
 /// The address of a pod in a family.
 pub fn address(pod: &Pod, family: Family) -> IpAddr {
     match family {
@@ -197,6 +206,21 @@ pub fn ask(place: &Place, to: SocketAddr) -> Result<String, io::ErrorKind> {
     place.enter(connect).unwrap().map_err(|error| error.kind())
 }
 
+/// Sends a SYN and says what came of it by the time that a ping which followed it was answered: connected,
+/// refused, or nothing at all. Not for rules that ask somebody who takes his time.
+pub fn knock(place: &Place, to: SocketAddr) -> Result<(), io::ErrorKind> {
+    let open = || Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
+    let socket = place.enter(open).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let _ = socket.connect(&to.into());
+    ping(place, to.ip());
+    match (socket.take_error().unwrap(), socket.peer_addr()) {
+        (Some(error), _) => Err(error.kind()),
+        (None, Ok(_)) => Ok(()),
+        (None, Err(_)) => Err(io::ErrorKind::TimedOut),
+    }
+}
+
 /// Sends one datagram from a fresh port; gives the socket.
 pub fn send(place: &Place, to: SocketAddr, text: &str) -> UdpSocket {
     let any: SocketAddr = match to {
@@ -241,9 +265,22 @@ pub fn send_sctp_init(place: &Place, to: SocketAddr) {
     let mut packet = vec![0; 32];
     packet[..2].copy_from_slice(&5000_u16.to_be_bytes());
     packet[2..4].copy_from_slice(&to.port().to_be_bytes());
-    // One chunk, INIT, of 20 bytes (RFC 9260, section 3.3.2). Its checksum is wrong, which no rule looks at.
+    // One chunk, INIT, of 20 bytes (RFC 9260, section 3.3.2). Conntrack calls it INVALID unless its
+    // checksum is right.
     packet[12..16].copy_from_slice(&[1, 0, 0, 20]);
+    let checksum = crc(&packet);
+    packet[8..12].copy_from_slice(&checksum.to_le_bytes());
     send_packet(place, to.ip(), 132, &packet);
+}
+
+/// CRC32c (RFC 9260, appendix A), bit by bit.
+fn crc(bytes: &[u8]) -> u32 {
+    let over = |crc: u32, byte: &u8| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0x82f6_3b78 * (crc & 1))
+        })
+    };
+    !bytes.iter().fold(!0, over)
 }
 
 /// Sends one packet of an IP protocol.

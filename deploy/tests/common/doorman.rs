@@ -1,0 +1,111 @@
+//! A user of the kernel's queues, as the sidecar is one: asked about a packet, it lets it on its way with
+//! the admitted bit or without.
+
+use std::io::ErrorKind;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+
+use nfq_updated::{Queue, Verdict};
+use podwall_deploy::ADMITTED;
+use podwall_lab::Place;
+use rustix::event::{PollFd, PollFlags, poll};
+
+/// As much of a packet as a test looks at: headers, and the few bytes that it sends.
+const COPY_RANGE: u16 = 256;
+
+/// More than any test sends at once.
+const LENGTH: u32 = 1024;
+
+/// A thread on some queues of a place; gone with this value, and its queues with it.
+pub struct Doorman {
+    asked: Arc<AtomicUsize>,
+    stop: Option<UnixStream>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Doorman {
+    /// Takes the queues `numbers`; `admits` says of each packet, from its network header on, whether it
+    /// may enter.
+    pub fn serve(
+        place: &Place,
+        numbers: std::ops::Range<u16>,
+        admits: impl Fn(&[u8]) -> bool + Send + 'static,
+    ) -> Self {
+        let open = || {
+            let mut queue = Queue::open().unwrap();
+            for number in numbers {
+                queue.bind(number).unwrap();
+                queue.set_copy_range(number, COPY_RANGE).unwrap();
+                queue.set_queue_max_len(number, LENGTH).unwrap();
+            }
+            queue.set_nonblocking(true);
+            queue
+        };
+        let queue = place.enter(open).unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (stop, stopped) = UnixStream::pair().unwrap();
+        let counter = Arc::clone(&asked);
+        let thread = thread::spawn(move || answer(queue, &stopped, &counter, admits));
+        Self {
+            asked,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// How many packets it was asked about.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Doorman {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn answer(
+    mut queue: Queue,
+    stopped: &UnixStream,
+    asked: &AtomicUsize,
+    admits: impl Fn(&[u8]) -> bool,
+) {
+    loop {
+        let (of_queue, of_stop) = (queue.as_fd(), stopped.as_fd());
+        let mut ready = [of_queue, of_stop].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        poll(&mut ready, None).unwrap();
+        if !ready[1].revents().is_empty() {
+            return;
+        }
+        let mut packet = match queue.recv() {
+            Ok(packet) => packet,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+            Err(error) => panic!("queue: {error}"),
+        };
+        asked.fetch_add(1, Ordering::SeqCst);
+        let mark = packet.get_nfmark();
+        packet.set_nfmark(match admits(packet.get_payload()) {
+            true => mark | ADMITTED,
+            false => mark & !ADMITTED,
+        });
+        packet.set_verdict(Verdict::Accept);
+        queue.verdict(packet).unwrap();
+    }
+}
+
+/// The port that a TCP, UDP or SCTP packet without options or extension headers is sent to.
+#[allow(dead_code)]
+pub fn port(packet: &[u8]) -> u16 {
+    let header = match packet[0] >> 4 {
+        4 => 20,
+        _ => 40,
+    };
+    u16::from_be_bytes([packet[header + 2], packet[header + 3]])
+}
