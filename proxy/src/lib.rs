@@ -11,6 +11,7 @@ pub mod arrival;
 pub mod clerk;
 pub mod config;
 pub mod connection;
+pub mod datagram;
 pub mod drain;
 pub mod farewell;
 pub mod hold;

@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::admin::{self, Admin, AdminPortTaken};
 use crate::arrival::Mode;
 use crate::config::Config;
 use crate::connection::{self, DEAD_PEER, Doorkeeper, DrainPhase};
+use crate::datagram::{DatagramError, Recheck};
 use crate::drain::{Drained, drain};
 use crate::identify::feed::files::FeedError;
 use crate::identify::feed::kube::KubeError;
@@ -35,6 +36,7 @@ use crate::sys;
 use crate::world::{Nodes, SubjectStatus, World};
 use source::Following;
 
+mod datagrams;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -52,6 +54,9 @@ pub enum RunError {
     /// The relay's port, or its listener.
     #[error(transparent)]
     Door(#[from] DoorError),
+    /// UDP's listeners.
+    #[error(transparent)]
+    Datagrams(#[from] DatagramError),
     /// The admin port.
     #[error(transparent)]
     Admin(#[from] AdminPortTaken),
@@ -126,14 +131,18 @@ struct Sidecar {
     admin: Arc<Admin>,
     admin_task: JoinHandle<Infallible>,
     door: JoinHandle<Result<(), DoorError>>,
+    datagrams: datagrams::Carrying,
     phase: watch::Sender<DrainPhase>,
     source: Following,
 }
 
 impl Sidecar {
     fn start(config: &Config, log: impl Write + Send + 'static) -> Result<Self, RunError> {
-        let capacity = capacity(config.max_connections);
+        let descriptors = sys::raise_descriptor_limit();
+        let sessions = datagrams::share(descriptors, &config.udp_ports);
+        let capacity = capacity(config.max_connections, descriptors - sessions);
         let door = Door::bind(config.listen_port, DEAD_PEER)?;
+        let doors = datagrams::bind(&config.udp_ports)?;
         let endpoints = admin::bind(config.admin_port)?;
         let account = Account::new(log, Mode::Redirect).map_err(RunError::Log)?;
         let nodes = Nodes::new(&config.node_addresses, &config.node_ports);
@@ -143,17 +152,20 @@ impl Sidecar {
         let settings = settings(config, &canary);
         let admin = Admin::new(Arc::clone(&account), Arc::clone(&world), canary);
         let destinations = Arc::new(Redirected::default());
-        let doorkeeper = Doorkeeper::new(
+        let doorkeeper = Arc::new(Doorkeeper::new(
             Arc::clone(&world),
             Arc::clone(&account),
             Arc::clone(&live),
             destinations,
             settings,
-        );
-        let source = follow(config, &world, &live)?;
+        ));
+        let recheck = Recheck::new();
+        let source = follow(config, &world, &live, &recheck)?;
         let (phase, seen) = watch::channel(DrainPhase::Serving);
+        let keeper = Arc::clone(&doorkeeper);
+        let datagrams = datagrams::serve(config, doors, sessions, keeper, recheck, seen.clone())?;
         let admin_task = tokio::spawn(admin::serve(endpoints, Arc::clone(&admin)));
-        let door = tokio::spawn(connection::keep_door(Arc::new(doorkeeper), door, seen));
+        let door = tokio::spawn(connection::keep_door(doorkeeper, door, seen));
         tracing::info!("serving; room for {capacity} connections");
         Ok(Self {
             account,
@@ -162,6 +174,7 @@ impl Sidecar {
             admin,
             admin_task,
             door,
+            datagrams,
             phase,
             source,
         })
@@ -178,12 +191,15 @@ impl Sidecar {
             lost = &mut self.door => {
                 lost.map_err(RunError::Bug)??;
             }
+            lost = &mut self.datagrams => {
+                lost.map_err(RunError::Bug)??;
+            }
             subject = host_network(&self.world) => return Err(RunError::HostNetwork(subject)),
             never = remind(&self.world) => match never {},
         }
         self.admin.drain();
-        let door = Pin::new(&mut self.door);
-        Ok(drain(door, &self.live, &self.phase, drain_timeout).await)
+        let ended = async { tokio::join!(&mut self.door, &mut self.datagrams) };
+        Ok(drain(pin!(ended), &self.live, &self.phase, drain_timeout).await)
     }
 
     /// Ends what is left; the log's last lines are written.
@@ -211,8 +227,7 @@ fn settings(config: &Config, canary: &Canary) -> connection::Settings {
 }
 
 /// How many connections may be open: what was asked for, as far as descriptors go (P17).
-fn capacity(wanted: Option<usize>) -> usize {
-    let descriptors = sys::raise_descriptor_limit();
+fn capacity(wanted: Option<usize>, descriptors: u64) -> usize {
     let fits = sys::connections_for(descriptors);
     let wanted = wanted.unwrap_or(fits);
     if wanted > fits {
@@ -225,10 +240,16 @@ fn capacity(wanted: Option<usize>) -> usize {
 }
 
 /// Starts to follow the source; each change is taken in and judged by on the source's own thread.
-fn follow(config: &Config, world: &Arc<World>, live: &Arc<Live>) -> Result<Following, RunError> {
-    let (world, live) = (Arc::clone(world), Arc::clone(live));
+fn follow(
+    config: &Config,
+    world: &Arc<World>,
+    live: &Arc<Live>,
+    recheck: &Arc<Recheck>,
+) -> Result<Following, RunError> {
+    let (world, live, recheck) = (Arc::clone(world), Arc::clone(live), Arc::clone(recheck));
     let take_in = move |change| {
         let touched = world.apply(change);
+        recheck.note(&touched);
         let turned = live.rejudge(&world, &touched);
         if turned > 0 {
             tracing::info!("a change turned the verdict of {turned} open connections");

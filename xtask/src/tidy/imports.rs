@@ -131,6 +131,7 @@ const PROXY: House = House {
         ("world", &["arrival", "ruling", "identify", "judge"]),
         ("live", &["world"]),
         ("connection", CONNECTION),
+        ("datagram", DATAGRAM),
         ("drain", &["connection", "live"]),
         ("admin", &["account", "world", "sys"]),
         ("run", ALL),
@@ -149,6 +150,20 @@ const CONNECTION: &[&str] = &[
     "hold",
     "live",
     "world",
+];
+
+/// As `connection`, whose door-keeper it shares.
+const DATAGRAM: &[&str] = &[
+    "arrival",
+    "farewell",
+    "ruling",
+    "intercept",
+    "answer",
+    "account",
+    "clerk",
+    "hold",
+    "world",
+    "connection",
 ];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {

@@ -1,0 +1,71 @@
+//! Whose sessions a change may have turned, from the thread that took it in to the task that has them.
+//!
+//! Changes that come while the task is busy become one: what is kept is bounded by the addresses of the
+//! cluster, not by the number of changes. Deliberately absent: judging.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::world::Touched;
+
+#[cfg(test)]
+mod tests;
+
+/// What is to be judged again.
+#[derive(Debug)]
+pub struct Recheck {
+    touched: Mutex<Touched>,
+    noted: Notify,
+}
+
+impl Recheck {
+    /// Nothing is.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            touched: Mutex::new(Touched::Nothing),
+            noted: Notify::new(),
+        })
+    }
+
+    /// Asks for these to be judged again. Call it after the change is in the world (P29).
+    pub fn note(&self, touched: &Touched) {
+        if *touched == Touched::Nothing {
+            return;
+        }
+        let mut noted = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *noted, Touched::Nothing);
+        *noted = both(before, touched);
+        drop(noted);
+        self.noted.notify_one();
+    }
+
+    /// Waits until something is, and takes it.
+    pub(super) async fn next(&self) -> Touched {
+        loop {
+            let touched = self.take();
+            if touched != Touched::Nothing {
+                return touched;
+            }
+            self.noted.notified().await;
+        }
+    }
+
+    fn take(&self) -> Touched {
+        let mut noted = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *noted, Touched::Nothing)
+    }
+}
+
+fn both(one: Touched, other: &Touched) -> Touched {
+    match (one, other) {
+        (Touched::Everything, _) | (_, Touched::Everything) => Touched::Everything,
+        (one, Touched::Nothing) => one,
+        (Touched::Nothing, other) => other.clone(),
+        (Touched::Addresses(mut one), Touched::Addresses(other)) => {
+            one.extend(other);
+            Touched::Addresses(one)
+        }
+    }
+}

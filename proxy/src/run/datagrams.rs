@@ -1,0 +1,62 @@
+//! The UDP side: its listeners, its share of the descriptors, its task.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::RunError;
+use crate::answer::session::SESSIONS;
+use crate::config::{Config, UdpPort};
+use crate::connection::{Doorkeeper, DrainPhase};
+use crate::datagram::{DatagramError, Keeper, Recheck, Settings};
+use crate::intercept::datagram::DatagramDoor;
+
+/// The task that carries datagrams.
+pub(super) type Carrying = JoinHandle<Result<(), DatagramError>>;
+
+/// Listens for every UDP port.
+///
+/// # Errors
+/// Where a port cannot be had.
+pub(super) fn bind(ports: &[UdpPort]) -> Result<Vec<DatagramDoor>, DatagramError> {
+    let bound = ports
+        .iter()
+        .map(|one| DatagramDoor::bind(one.port, one.listen));
+    Ok(bound.collect::<Result<_, _>>()?)
+}
+
+/// How many of so many descriptors are for UDP: a quarter, as far as sessions go, and none where no port is
+/// carried.
+pub(super) fn share(descriptors: u64, ports: &[UdpPort]) -> u64 {
+    match ports {
+        [] => 0,
+        _ => (descriptors / 4).min(SESSIONS as u64),
+    }
+}
+
+/// Starts the task. `share` is what [`share`] gave.
+///
+/// # Errors
+/// Where the kernel does not let it wait for datagrams.
+pub(super) fn serve(
+    config: &Config,
+    doors: Vec<DatagramDoor>,
+    share: u64,
+    doorkeeper: Arc<Doorkeeper>,
+    recheck: Arc<Recheck>,
+    phase: watch::Receiver<DrainPhase>,
+) -> Result<Carrying, RunError> {
+    if !doors.is_empty() {
+        tracing::info!(
+            "carrying {} UDP ports; room for {share} sessions",
+            doors.len()
+        );
+    }
+    let settings = Settings {
+        sessions: usize::try_from(share).unwrap_or(SESSIONS),
+        keep_established: config.keep_established,
+    };
+    let keeper = Keeper::new(doorkeeper, doors, recheck, settings).map_err(DatagramError::from)?;
+    Ok(tokio::spawn(keeper.keep(phase)))
+}
