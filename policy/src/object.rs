@@ -97,6 +97,8 @@ pub struct Pod {
     pub host_addresses: Vec<IpAddr>,
     /// Named ports of its containers and native sidecars (S54), sorted.
     pub named_ports: Arc<[NamedPort]>,
+    /// UDP ports of its containers and native sidecars, named or not; sorted, each once. No rule asks for them.
+    pub udp_ports: Arc<[u16]>,
     /// `spec.hostNetwork`: it shares the node's addresses and is never found by address (S67).
     pub host_network: bool,
     /// `status.phase`; `None` where the manifest has no status.

@@ -1,5 +1,6 @@
 //! A Pod. One field of it that is needed and cannot be read makes the whole pod unknown (P26).
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,6 +9,7 @@ use super::findings::{Findings, Reported};
 use super::metadata;
 use super::node::{self, Node};
 use super::port;
+use crate::flow::Protocol;
 use crate::object::{NamedPort, Object, ObjectName, Phase, Pod};
 
 /// Reads the Pod `name`. Every fault is reported, not only the first.
@@ -18,7 +20,7 @@ pub(super) fn read(object: &Node<'_>, name: ObjectName, out: &mut Findings) -> O
     let shape = spec.map(out).and(status.map(out));
     let uid = metadata.child("uid").text(out);
     let labels = metadata::labels(object, out);
-    let named_ports = named_ports(&spec, out);
+    let ports = ports(&spec, out);
     let host_network = spec.child("hostNetwork").flag(out);
     let addresses = addresses(&status, "podIPs", "podIP", out);
     let host_addresses = addresses_of_host(&status, out);
@@ -26,12 +28,14 @@ pub(super) fn read(object: &Node<'_>, name: ObjectName, out: &mut Findings) -> O
     let started = started(&metadata, &status, out);
     let parts = || -> Result<Pod, Reported> {
         shape?;
+        let ports = ports?;
         Ok(Pod {
             uid: uid?.map(Arc::from),
             labels: labels?,
             addresses: addresses?,
             host_addresses: host_addresses?,
-            named_ports: named_ports?,
+            named_ports: ports.named.into(),
+            udp_ports: ports.udp.into_iter().collect(),
             host_network: host_network?.unwrap_or(false),
             phase: phase?,
             started: started?,
@@ -140,11 +144,19 @@ fn time(at: &Node<'_>, out: &mut Findings) -> Result<Option<SystemTime>, Reporte
     }
 }
 
-/// The named ports of the containers and native sidecars, sorted (S52 to S54).
+/// The declared ports that anybody asks for.
+#[derive(Default)]
+struct Ports {
+    /// Sorted at the end.
+    named: Vec<NamedPort>,
+    udp: BTreeSet<u16>,
+}
+
+/// The ports of the containers and native sidecars (S52 to S54).
 ///
 /// Of a name given twice with one protocol the first number stays, as for a Service.
-fn named_ports(spec: &Node<'_>, out: &mut Findings) -> Result<Arc<[NamedPort]>, Reported> {
-    let mut found: Vec<NamedPort> = Vec::new();
+fn ports(spec: &Node<'_>, out: &mut Findings) -> Result<Ports, Reported> {
+    let mut found = Ports::default();
     let containers = spec.child("containers");
     for container in containers.items(out)? {
         container_ports(&container, &mut found, out)?;
@@ -155,19 +167,20 @@ fn named_ports(spec: &Node<'_>, out: &mut Findings) -> Result<Arc<[NamedPort]>, 
             container_ports(&container, &mut found, out)?;
         }
     }
-    found.sort();
-    Ok(found.into())
+    found.named.sort();
+    Ok(found)
 }
 
 fn container_ports(
     container: &Node<'_>,
-    found: &mut Vec<NamedPort>,
+    found: &mut Ports,
     out: &mut Findings,
 ) -> Result<(), Reported> {
     container.map(out)?;
     let ports = container.child("ports");
     for item in ports.items(out)? {
         item.map(out)?;
+        found.udp.extend(udp_port(&item));
         let at = item.child("name");
         let Some(name) = at.text(out)?.filter(|name| !name.is_empty()) else {
             continue;
@@ -178,8 +191,8 @@ fn container_ports(
             port: port::number(&item.child("containerPort"), out)?,
         };
         let same = |have: &&NamedPort| have.name == named.name && have.protocol == named.protocol;
-        match found.iter().find(same) {
-            None => found.push(named),
+        match found.named.iter().find(same) {
+            None => found.named.push(named),
             Some(have) if have.port == named.port => {}
             Some(have) => {
                 let message = format!(
@@ -192,4 +205,13 @@ fn container_ports(
         }
     }
     Ok(())
+}
+
+/// The port, where it is one of UDP. No decision depends on it, so what cannot be read is none.
+fn udp_port(item: &Node<'_>) -> Option<u16> {
+    if item.child("protocol").as_text() != Some(Protocol::Udp.label()) {
+        return None;
+    }
+    let number = item.child("containerPort").value()?.as_u64()?;
+    u16::try_from(number).ok().filter(|number| *number > 0)
 }

@@ -62,6 +62,17 @@ fn s52_to_s54_named_ports_of_containers_and_native_sidecars() {
 }
 
 #[test]
+fn udp_ports_are_known_without_a_name_too() {
+    let spec = "spec: {containers: [{ports: [{name: tftp, containerPort: 69, protocol: UDP}, {containerPort: 80}, \
+                {containerPort: 53, protocol: UDP}, {containerPort: 53}, {containerPort: many, protocol: UDP}, \
+                {containerPort: 70000, protocol: UDP}, {containerPort: 3868, protocol: SCTP}]}, \
+                {ports: [{containerPort: 53, protocol: UDP}]}], \
+                initContainers: [{restartPolicy: Always, ports: [{containerPort: 123, protocol: UDP}]}, \
+                {ports: [{containerPort: 91, protocol: UDP}]}]}";
+    assert_eq!(*sound_pod("", spec).udp_ports, [53, 69, 123]);
+}
+
+#[test]
 fn s54_of_a_port_name_given_twice_the_first_stays_and_it_is_reported() {
     let spec = "spec: {containers: [{ports: [{name: web, containerPort: 80}]}, {ports: [{name: web, containerPort: 70}]}]}";
     let (read, found) = pod("", spec);

@@ -39,6 +39,7 @@ fn pod(text: &str, role: &str, addresses: &[&str]) -> Pod {
         addresses: addresses.iter().map(|one| ip(one)).collect(),
         host_addresses: Vec::new(),
         named_ports: [].into(),
+        udp_ports: [].into(),
         host_network: false,
         phase: Some(Phase::Running),
         started: None,

@@ -192,6 +192,7 @@ fn any_pod() -> impl Strategy<Value = Pod> {
             addresses: addresses.into_iter().map(ip).collect(),
             host_addresses: Vec::new(),
             named_ports: [].into(),
+            udp_ports: [].into(),
             host_network,
             phase: Some(if finished {
                 Phase::Failed
