@@ -108,7 +108,7 @@ pub struct TcpSocket {
 
 impl TcpSocket {
     /// Reads a message's body (`struct inet_diag_msg`).
-    pub(super) fn read(body: &[u8]) -> Option<Self> {
+    pub(in crate::kernel) fn read(body: &[u8]) -> Option<Self> {
         let ([family, state, _, _], rest) = body.split_first_chunk()?;
         let (local_port, rest) = rest.split_first_chunk()?;
         let (remote_port, rest) = rest.split_first_chunk()?;
