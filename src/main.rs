@@ -17,6 +17,7 @@ mod matrix;
 mod offline;
 mod port;
 mod proxy;
+mod readback;
 mod redirect;
 mod source;
 

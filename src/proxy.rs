@@ -4,12 +4,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use podwall_proxy::arrival::Mode;
 use podwall_proxy::config::{Config, ConfigFault, Queues, Settings, UdpPort};
+use podwall_proxy::sys::privilege::keep_net_admin_only;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Failure, Outcome};
-use crate::flags::{Shared, faults_together};
+use crate::flags::{Effective, Shared, faults_together};
+use crate::readback::reader;
+use crate::redirect::rules_of;
 use crate::source::ClusterFlags;
 
 // The rules set and read the same bits as the sidecar.
@@ -120,9 +124,15 @@ pub struct Args {
 /// # Errors
 /// A bad configuration, or an environment in which the sidecar cannot serve.
 pub fn run(args: Args) -> Outcome {
-    let config = config(args)?;
+    let (config, shared) = config(args)?;
+    let wanted = rules_of(&shared).map_err(Failure::input)?;
+    if config.mode == Mode::Queue {
+        // Before there is a second thread: capabilities are a thread's own.
+        keep_net_admin_only().map_err(Failure::environment)?;
+    }
     let runtime = runtime(config.worker_threads).map_err(Failure::environment)?;
-    let stopped = runtime.block_on(podwall_proxy::run::run(config, asked_to_stop_or_log()));
+    let serving = podwall_proxy::run::run(config, reader(wanted), asked_to_stop_or_log());
+    let stopped = runtime.block_on(serving);
     let drained = stopped.map_err(|error| match error.is_bad_input() {
         true => Failure::input(error),
         false => Failure::environment(error),
@@ -131,7 +141,7 @@ pub fn run(args: Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn config(args: Args) -> Result<Config, Failure> {
+fn config(args: Args) -> Result<(Config, Effective), Failure> {
     let mut faults = Vec::new();
     let shared = args.shared.read(&mut faults);
     let read = Config::new(&Settings {
@@ -162,7 +172,7 @@ fn config(args: Args) -> Result<Config, Failure> {
     faults_together(&faults)?;
     let config = config.map_err(|()| Failure::input("bad configuration"))?;
     tracing::info!("proxy {shared} {config}");
-    Ok(config)
+    Ok((config, shared))
 }
 
 const fn listener(one: &podwall_deploy::UdpPort) -> UdpPort {

@@ -182,6 +182,17 @@ impl Account {
         self.metrics.decided(took);
     }
 
+    /// Counts a packet of mode queue that was refused without asking anybody: `why` names the header and field that
+    /// cannot be read, or what else stood in the way.
+    pub fn unreadable(&self, why: &'static str) {
+        self.metrics.unreadable(why);
+    }
+
+    /// Notes how many packets with a forged source the rules have dropped so far.
+    pub fn spoofed(&self, packets: u64) {
+        self.metrics.spoofed(packets);
+    }
+
     /// Counts a failed `accept`, such as one that found no descriptor left (P17).
     pub fn accept_failed(&self) {
         self.metrics.accept_failed();

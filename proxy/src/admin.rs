@@ -24,10 +24,12 @@ use tokio::sync::Semaphore;
 use crate::account::{Account, SourceReading};
 use crate::sys;
 use crate::world::{SubjectStatus, World, WorldStatus};
-use canary::Canary;
+use proof::Proof;
 
 pub mod canary;
+pub mod proof;
 mod ready;
+pub mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -75,18 +77,18 @@ pub struct AdminPortTaken {
 pub struct Admin {
     account: Arc<Account>,
     world: Arc<World>,
-    canary: Canary,
+    proof: Proof,
     draining: AtomicBool,
 }
 
 impl Admin {
     /// Endpoints that speak of `world` and `account`.
     #[must_use]
-    pub fn new(account: Arc<Account>, world: Arc<World>, canary: Canary) -> Arc<Self> {
+    pub fn new(account: Arc<Account>, world: Arc<World>, proof: Proof) -> Arc<Self> {
         Arc::new(Self {
             account,
             world,
-            canary,
+            proof,
             draining: AtomicBool::new(false),
         })
     }
@@ -123,10 +125,10 @@ impl Admin {
     }
 
     async fn ready(&self) -> Response<Full<Bytes>> {
-        let mut faults = self.canary.ask().await;
+        let mut faults = self.proof.faults().await;
         let draining = self.draining.load(Ordering::Relaxed);
         if draining {
-            // The relay is closed on purpose; the rules are not at fault.
+            // The door is closed on purpose; the rules are not at fault.
             faults.clear();
         }
         let report = ready::report(&self.world.status(), &faults, draining, Instant::now());

@@ -28,17 +28,24 @@ pub struct Drained {
     pub open: usize,
     /// Those of them that were reset at the deadline.
     pub reset: usize,
+    /// Those that go on without podwall, in the kernel's hands: mode queue.
+    pub left: usize,
     /// How long it took.
     pub took: Duration,
 }
 
 impl fmt::Display for Drained {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { open, reset, took } = self;
+        let Self {
+            open,
+            reset,
+            left,
+            took,
+        } = self;
         let took = took.as_secs_f64();
         write!(
             out,
-            "{open} connections were open, {reset} were reset; it took {took:.1} s"
+            "{open} connections were open, {reset} were reset, {left} go on without podwall; it took {took:.1} s"
         )
     }
 }
@@ -67,6 +74,7 @@ pub async fn drain<D: Future>(
     Drained {
         open,
         reset,
+        left: 0,
         took: began.elapsed(),
     }
 }

@@ -27,10 +27,11 @@ pub struct Farewell {
     pub ruling: Ruling,
     /// The nearest miss of a denial, where the law gave one.
     pub nearest_miss: Option<Miss>,
-    /// Payload bytes from the client to the application.
-    pub bytes_in: u64,
-    /// Payload bytes from the application to the client.
-    pub bytes_out: u64,
+    /// Bytes from the client to the application: of payload in mode redirect, of whole packets in mode queue. `None`
+    /// where nobody counted.
+    pub bytes_in: Option<u64>,
+    /// Bytes from the application to the client, likewise.
+    pub bytes_out: Option<u64>,
     /// From acceptance to the end, waiting included.
     pub duration: Duration,
     /// How long it was held for an answer that could not be given at once; zero where it was not.
@@ -64,6 +65,12 @@ pub enum End {
     Idle,
     /// A UDP session whose place went to another one.
     Evicted,
+    /// The kernel's connection tracking forgot the connection before both sides had closed it.
+    Forgotten,
+    /// podwall stopped; the kernel goes on carrying the flow.
+    LeftOpen,
+    /// It was let in and its end will not be told: more flows are open than podwall follows.
+    NotFollowed,
 }
 
 impl End {
@@ -82,6 +89,9 @@ impl End {
             Self::Stopped => "stopped",
             Self::Idle => "idle",
             Self::Evicted => "evicted",
+            Self::Forgotten => "forgotten",
+            Self::LeftOpen => "left_open",
+            Self::NotFollowed => "not_followed",
         }
     }
 }

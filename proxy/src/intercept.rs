@@ -5,6 +5,7 @@
 
 pub mod datagram;
 pub mod destination;
-mod own_addresses;
+pub(crate) mod own_addresses;
 pub mod packet;
+pub mod queue;
 pub mod redirect;

@@ -14,6 +14,7 @@ pub mod connection;
 pub mod datagram;
 pub mod drain;
 pub mod farewell;
+pub mod gate;
 pub mod hold;
 pub mod identify;
 pub mod intercept;

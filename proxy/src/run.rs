@@ -21,12 +21,15 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::account::Account;
 use crate::admin::canary::Canary;
+use crate::admin::proof::Proof;
+use crate::admin::rules::ReadRules;
 use crate::admin::{self, Admin, AdminPortTaken};
 use crate::arrival::Mode;
 use crate::config::Config;
 use crate::connection::{self, DEAD_PEER, Doorkeeper, DrainPhase};
 use crate::datagram::{DatagramError, Recheck};
 use crate::drain::{Drained, drain};
+use crate::gate::GateError;
 use crate::identify::feed::files::FeedError;
 use crate::identify::feed::kube::KubeError;
 use crate::intercept::destination::{OwnPorts, Redirected};
@@ -37,6 +40,7 @@ use crate::world::{Nodes, SubjectStatus, World};
 use source::Following;
 
 mod datagrams;
+pub mod queue;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -57,6 +61,9 @@ pub enum RunError {
     /// UDP's listeners.
     #[error(transparent)]
     Datagrams(#[from] DatagramError),
+    /// The queues, or what the kernel is asked in mode queue.
+    #[error(transparent)]
+    Gate(#[from] GateError),
     /// The admin port.
     #[error(transparent)]
     Admin(#[from] AdminPortTaken),
@@ -98,13 +105,17 @@ impl RunError {
 
 /// Serves until `shutdown` resolves, then drains. The access log goes to stdout.
 ///
-/// Must be called inside a runtime with I/O and time.
+/// Must be called inside a runtime with I/O and time. `read_rules` reads the rules back, in mode queue only.
 ///
 /// # Errors
-/// A port, thread or watch that cannot be had, a listener that is lost, or a hostNetwork subject. A
+/// A port, queue, thread or watch that cannot be had, a listener that is lost, or a hostNetwork subject. A
 /// connection that fails is accounted, never returned.
-pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<Drained, RunError> {
-    run_with(config, io::stdout(), shutdown).await
+pub async fn run(
+    config: Config,
+    read_rules: Box<ReadRules>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<Drained, RunError> {
+    run_with(config, io::stdout(), read_rules, shutdown).await
 }
 
 /// [`run`] with the access log going to `log`.
@@ -114,9 +125,16 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<D
 pub async fn run_with(
     config: Config,
     log: impl Write + Send + 'static,
+    read_rules: Box<ReadRules>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<Drained, RunError> {
     refuse_node_network(&config.node_addresses)?;
+    if config.mode == Mode::Queue {
+        let mut guard = queue::Guard::start(&config, log, read_rules)?;
+        let end = guard.serve(config.drain_timeout, shutdown).await;
+        guard.close().await;
+        return end;
+    }
     let mut sidecar = Sidecar::start(&config, log)?;
     let end = sidecar.serve(config.drain_timeout, shutdown).await;
     sidecar.close().await;
@@ -150,7 +168,11 @@ impl Sidecar {
         let live = Live::new(capacity, config.keep_established);
         let canary = Canary::new(config.canary_port);
         let settings = settings(config, &canary);
-        let admin = Admin::new(Arc::clone(&account), Arc::clone(&world), canary);
+        let admin = Admin::new(
+            Arc::clone(&account),
+            Arc::clone(&world),
+            Proof::Canary(canary),
+        );
         let destinations = Arc::new(Redirected::default());
         let doorkeeper = Arc::new(Doorkeeper::new(
             Arc::clone(&world),

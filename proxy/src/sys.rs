@@ -1,4 +1,4 @@
-//! Socket options and process limits, by safe calls only.
+//! Socket options, process limits and privilege, by safe calls only.
 //!
 //! May enter: sockets and numbers. Deliberately absent: what they are for; no decision is taken here.
 
@@ -13,8 +13,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 
+pub mod privilege;
 #[cfg(test)]
 mod tests;
+pub mod wake;
 
 /// Idle time before the first keepalive probe. Below the 120 s after which common middleboxes
 /// forget an idle connection.

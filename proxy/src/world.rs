@@ -174,6 +174,12 @@ impl World {
         self.changes.subscribe()
     }
 
+    /// The state's number; it grows with every change that could alter a verdict, once that change is in force.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        *self.changes.borrow()
+    }
+
     /// How the world stands, for readiness, metrics and the log.
     #[must_use]
     pub fn status(&self) -> WorldStatus {

@@ -103,8 +103,8 @@ fn line<'a>(kind: &'static str, common: &Common<'a>) -> Line<'a> {
 /// The line of one arrival at its end, newline included.
 pub(super) fn connection(farewell: &Farewell) -> String {
     render(&Line {
-        bytes_in: Some(farewell.bytes_in),
-        bytes_out: Some(farewell.bytes_out),
+        bytes_in: farewell.bytes_in,
+        bytes_out: farewell.bytes_out,
         held_ms: Some(millis(farewell.held)),
         end: Some(farewell.end.label()),
         ..line(

@@ -82,6 +82,8 @@ pub(super) struct Metrics {
     decision_time: Histogram,
     no_local_port: Counter,
     accept_errors: Counter,
+    unreadable: Family<WhyLabel, Counter>,
+    spoofed: Gauge,
     lines_dropped: Counter,
     source_age: Gauge<f64, AtomicU64>,
     source_problem: Gauge,
@@ -113,6 +115,8 @@ impl Metrics {
             decision_time: Histogram::new(DECISION_BUCKETS),
             no_local_port: Counter::default(),
             accept_errors: Counter::default(),
+            unreadable: Family::default(),
+            spoofed: Gauge::default(),
             lines_dropped: Counter::default(),
             source_age: Gauge::default(),
             source_problem: Gauge::default(),
@@ -195,6 +199,16 @@ impl Metrics {
             self.accept_errors.clone(),
         );
         registry.register(
+            "spoofed_self_packets",
+            "Packets with a forged source that the rules dropped, as last read",
+            self.spoofed.clone(),
+        );
+        registry.register(
+            "unreadable_packets",
+            "Packets refused because they cannot be read",
+            self.unreadable.clone(),
+        );
+        registry.register(
             "log_lines_dropped",
             "Access-log lines lost because their reader is slow or gone",
             self.lines_dropped.clone(),
@@ -273,6 +287,14 @@ impl Metrics {
 
     pub(super) fn no_local_port(&self) {
         self.no_local_port.inc();
+    }
+
+    pub(super) fn spoofed(&self, packets: u64) {
+        self.spoofed.set(i64::try_from(packets).unwrap_or(i64::MAX));
+    }
+
+    pub(super) fn unreadable(&self, why: &'static str) {
+        self.unreadable.get_or_create(&WhyLabel { why }).inc();
     }
 
     pub(super) fn accept_failed(&self) {

@@ -68,8 +68,8 @@ fn admitted() -> Farewell {
             generation: 3,
         },
         nearest_miss: None,
-        bytes_in: 70,
-        bytes_out: 615,
+        bytes_in: Some(70),
+        bytes_out: Some(615),
         duration: Duration::from_micros(12_900),
         held: Duration::from_millis(3),
         end: End::Closed,
@@ -97,8 +97,8 @@ fn denied() -> Farewell {
             generation: 3,
         },
         nearest_miss: Some(miss()),
-        bytes_in: 0,
-        bytes_out: 0,
+        bytes_in: Some(0),
+        bytes_out: Some(0),
         end: End::Denied,
         ..admitted()
     }

@@ -1,11 +1,10 @@
-//! Readiness: what the world and the canary say, put into lines for whoever reads the probe.
+//! Readiness: what the world and the rules say, put into lines for whoever reads the probe.
 //!
 //! Pure; the clock is an argument.
 
 use std::fmt::Write;
 use std::time::Instant;
 
-use super::canary::CanaryFault;
 use crate::world::{SubjectStatus, WorldStatus};
 
 #[cfg(test)]
@@ -23,7 +22,7 @@ pub(super) struct Report {
 /// stopping. A source in trouble is told but does not count: the last good state is in force.
 pub(super) fn report(
     status: &WorldStatus,
-    canary: &[CanaryFault],
+    rules: &[String],
     draining: bool,
     now: Instant,
 ) -> Report {
@@ -36,7 +35,7 @@ pub(super) fn report(
     } else if let Some(reason) = subject(status.subject) {
         reasons.push(reason.to_owned());
     }
-    reasons.extend(canary.iter().map(ToString::to_string));
+    reasons.extend_from_slice(rules);
     let ready = reasons.is_empty();
     let mut text = String::from(if ready { "ready\n" } else { "not ready\n" });
     for reason in reasons {

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use podwall_policy::object::ObjectName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::canary::Canary;
 use super::*;
 use crate::arrival::Mode;
 use crate::world::Nodes;
@@ -13,7 +14,7 @@ use crate::world::Nodes;
 fn admin() -> (SocketAddr, Arc<Admin>) {
     let account = Account::new(io::sink(), Mode::Redirect).unwrap();
     let world = World::new(ObjectName::new("shop", "web"), Nodes::default());
-    let admin = Admin::new(account, world, Canary::new(unused_port()));
+    let admin = Admin::new(account, world, Proof::Canary(Canary::new(unused_port())));
     let listener = bind(0).unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(serve(listener, Arc::clone(&admin)));

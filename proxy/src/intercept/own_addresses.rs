@@ -16,7 +16,7 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 type List = dyn Fn() -> io::Result<Vec<IpAddr>> + Send + Sync;
 
 /// The addresses of this pod, loopback left out.
-pub(super) struct OwnAddresses {
+pub(crate) struct OwnAddresses {
     list: Box<List>,
     known: RwLock<HashSet<IpAddr>>,
     asked: Mutex<Option<Instant>>,
@@ -24,7 +24,7 @@ pub(super) struct OwnAddresses {
 
 impl OwnAddresses {
     /// The addresses of this network namespace's interfaces.
-    pub(super) fn of_this_pod() -> Self {
+    pub(crate) fn of_this_pod() -> Self {
         Self::listed_by(|| {
             let interfaces = if_addrs::get_if_addrs()?;
             Ok(interfaces.iter().map(if_addrs::Interface::ip).collect())
@@ -40,7 +40,7 @@ impl OwnAddresses {
     }
 
     /// Whether `address`, canonical, is one of them. A miss may ask the kernel again.
-    pub(super) fn contains(&self, address: IpAddr, now: Instant) -> bool {
+    pub(crate) fn contains(&self, address: IpAddr, now: Instant) -> bool {
         if address.is_loopback() || address.is_unspecified() {
             return false;
         }

@@ -136,6 +136,11 @@ async fn until(port: u16, path: &str, word: &str) -> String {
     }
 }
 
+/// In mode redirect nobody reads the rules back.
+fn unread() -> Box<ReadRules> {
+    Box::new(|| panic!("mode redirect proves its rules by the canary"))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_starts_serves_and_stops() {
     let state = State::new("serves");
@@ -143,7 +148,7 @@ async fn it_starts_serves_and_stops() {
     let config = config(&state).await;
     let (listen, admin) = (config.listen_port, config.admin_port);
     let (paper, (stop, stopped)) = (Paper::default(), oneshot::channel::<()>());
-    let running = tokio::spawn(run_with(config, paper.clone(), async move {
+    let running = tokio::spawn(run_with(config, paper.clone(), unread(), async move {
         let _ = stopped.await;
     }));
     until(admin, "/metrics", "\npodwall_subject_known 1\n").await;
@@ -186,7 +191,7 @@ async fn a_taken_port_is_an_error_that_names_the_flag() {
     ] {
         let mut config = config(&state).await;
         change(&mut config, port);
-        let said = run_with(config, io::sink(), std::future::pending())
+        let said = run_with(config, io::sink(), unread(), std::future::pending())
             .await
             .unwrap_err();
         let said = said.to_string();
@@ -204,7 +209,7 @@ async fn s66_a_subject_in_its_nodes_network_is_refused() {
     let config = config(&state).await;
     let end = timeout(
         DEADLINE,
-        run_with(config, io::sink(), std::future::pending()),
+        run_with(config, io::sink(), unread(), std::future::pending()),
     )
     .await;
     let said = end.expect("it ends by itself").unwrap_err();
@@ -224,7 +229,7 @@ async fn a_cluster_that_is_named_wrongly_is_bad_input_and_one_that_is_away_is_no
     for files in [vec![], vec![state.0.clone()]] {
         let mut config = config(&state).await;
         config.source = with(&files).read(&mut Vec::new()).unwrap();
-        let said = run_with(config, io::sink(), std::future::pending()).await;
+        let said = run_with(config, io::sink(), unread(), std::future::pending()).await;
         let said = said.unwrap_err();
         assert!(said.is_bad_input(), "{said}");
         assert!(
@@ -241,7 +246,7 @@ async fn a_cluster_that_is_named_wrongly_is_bad_input_and_one_that_is_away_is_no
     config.source = with(&[]).read(&mut Vec::new()).unwrap();
     let admin = config.admin_port;
     let (stop, stopped) = oneshot::channel::<()>();
-    let run = tokio::spawn(run_with(config, io::sink(), async {
+    let run = tokio::spawn(run_with(config, io::sink(), unread(), async {
         let _ = stopped.await;
     }));
     let said = until(admin, "/readyz", "connection refused").await;

@@ -133,10 +133,25 @@ const PROXY: House = House {
         ("connection", CONNECTION),
         ("datagram", DATAGRAM),
         ("drain", &["connection", "live"]),
+        ("gate", GATE),
         ("admin", &["account", "world", "sys"]),
         ("run", ALL),
     ],
 };
+
+const GATE: &[&str] = &[
+    "account",
+    "arrival",
+    "clerk",
+    "config",
+    "farewell",
+    "hold",
+    "intercept",
+    "kernel",
+    "ruling",
+    "sys",
+    "world",
+];
 
 const CONNECTION: &[&str] = &[
     "arrival",

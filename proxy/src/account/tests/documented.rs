@@ -44,6 +44,7 @@ fn every_metric_is_documented_with_its_type() {
     account.farewell(&denied());
     account.revoked(&revocation());
     account.datagram_dropped(Dropped::Held);
+    account.unreadable("tcp_short");
     let text = account.render(&reading());
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let rendered: BTreeSet<(String, String)> = types
@@ -64,6 +65,7 @@ fn every_label_is_documented() {
     account.farewell(&denied());
     account.revoked(&revocation());
     account.datagram_dropped(Dropped::Held);
+    account.unreadable("tcp_short");
     let text = account.render(&reading());
     for row in table("Metrics") {
         let name = row[0].trim_matches('`');
@@ -115,13 +117,17 @@ fn every_end_is_documented() {
         End::Stopped,
         End::Idle,
         End::Evicted,
+        End::Forgotten,
+        End::LeftOpen,
+        End::NotFollowed,
     ];
     // A new end breaks this match first.
     for end in ends {
         match end {
             End::Denied | End::Closed | End::ClientGone | End::AppRefused | End::AppGone => {}
             End::NoLocalPort | End::Revoked | End::HalfCloseTimeout | End::Stopped => {}
-            End::Idle | End::Evicted => {}
+            End::Idle | End::Evicted | End::Forgotten => {}
+            End::LeftOpen | End::NotFollowed => {}
         }
     }
     assert_eq!(names("Ends"), ends.map(End::label).into());

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::*;
+use crate::admin::canary::CanaryFault;
 
 fn well(now: Instant) -> WorldStatus {
     WorldStatus {
@@ -21,11 +22,12 @@ fn well(now: Instant) -> WorldStatus {
     }
 }
 
-fn silent() -> CanaryFault {
-    CanaryFault::Silent {
+fn silent() -> String {
+    let fault = CanaryFault::Silent {
         address: "127.0.0.1:15873".parse().unwrap(),
         source: io::ErrorKind::ConnectionRefused.into(),
-    }
+    };
+    fault.to_string()
 }
 
 #[test]

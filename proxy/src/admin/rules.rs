@@ -1,0 +1,104 @@
+//! Proof of mode queue's rules: they are read back, with the privilege that this mode has.
+//!
+//! Who reads them is given by whoever assembles: the crate that knows the rules is not this one. A reading runs
+//! programs, so it is done from time to time on a thread that may block, and a probe gets the last one.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::account::Account;
+
+#[cfg(test)]
+mod tests;
+
+/// How long a good reading counts.
+const WHILE_GOOD: Duration = Duration::from_secs(10);
+
+/// How soon after a bad one the rules are read again: who mends them waits for it.
+const WHILE_BAD: Duration = Duration::from_secs(1);
+
+/// What a reading found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Reading {
+    /// What is not as it should be; none where all is well.
+    pub faults: Vec<String>,
+    /// Packets dropped so far because they forged a source of this pod or loopback (`spoofed_self`); `None` where it
+    /// cannot be read.
+    pub spoofed: Option<u64>,
+}
+
+/// Reads the rules back. Blocks.
+pub type ReadRules = dyn Fn() -> Reading + Send + Sync;
+
+/// The rules as last read.
+pub struct Rules {
+    read: Box<ReadRules>,
+    last: Mutex<Reading>,
+}
+
+impl Rules {
+    /// Rules that `read` reads. Not read yet, and so not good.
+    #[must_use]
+    pub fn new(read: Box<ReadRules>) -> Arc<Self> {
+        let unread = Reading {
+            faults: vec!["the rules have not been read back yet".to_owned()],
+            spoofed: None,
+        };
+        Arc::new(Self {
+            read,
+            last: Mutex::new(unread),
+        })
+    }
+
+    /// The faults of the last reading.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        self.last().faults
+    }
+
+    fn last(&self) -> Reading {
+        self.last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Reads them, and tells what has changed. Blocks the thread.
+    fn look(&self, account: &Account) -> Reading {
+        let reading = (self.read)();
+        if let Some(spoofed) = reading.spoofed {
+            account.spoofed(spoofed);
+        }
+        let last = std::mem::replace(
+            &mut *self.last.lock().unwrap_or_else(PoisonError::into_inner),
+            reading.clone(),
+        );
+        match &reading.faults[..] {
+            faults if faults == last.faults => {}
+            [] => tracing::info!("the rules are as wanted"),
+            faults => faults
+                .iter()
+                .for_each(|fault| tracing::warn!("rules: {fault}")),
+        }
+        reading
+    }
+}
+
+/// Reads the rules back again and again.
+pub async fn watch(rules: Arc<Rules>, account: Arc<Account>) -> Infallible {
+    loop {
+        let (these, of) = (Arc::clone(&rules), Arc::clone(&account));
+        let reading = tokio::task::spawn_blocking(move || these.look(&of)).await;
+        let is_good = reading.is_ok_and(|reading| reading.faults.is_empty());
+        tokio::time::sleep(if is_good { WHILE_GOOD } else { WHILE_BAD }).await;
+    }
+}
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Rules")
+            .field("last", &self.last)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,368 @@
+//! Mode queue: the story of what the kernel's queue holds.
+//!
+//! a packet waits in the kernel -> read -> judged, perhaps held -> remembered -> its verdict -> from there on the
+//! kernel carries the flow. When something changes, what the kernel carries is judged again and what may no longer be is
+//! cut. When the kernel forgets a flow it is written down.
+//!
+//! Three kinds of thread, none of which waits for another: one [`keeper`] per queue, one [`sweep`] that judges again
+//! and cuts, one [`ends`] that takes leave. What they share is here. Nothing is kept that the verdicts depend on: the
+//! kernel's connection tracking and sockets are the truth, read anew for every change; so a podwall that was killed
+//! finds what it left behind.
+//!
+//! Start at [`Gate::open`].
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime};
+
+use podwall_policy::flow::{Direction, Flow, Protocol};
+use tokio::sync::mpsc;
+
+use crate::account::Revocation;
+use crate::arrival::{Mode, OriginalDst, SourceAddr};
+use crate::clerk::Clerk;
+use crate::config::Queues;
+use crate::farewell::{End, Farewell};
+use crate::hold::Hold;
+use crate::intercept::own_addresses::OwnAddresses;
+use crate::intercept::queue::{Queue, QueueError};
+use crate::kernel::{CanDestroy, Conntrack, Entry, Events, Sockets, Tuple};
+use crate::ruling::Ruling;
+use crate::sys::wake::Bell;
+use crate::world::Touched;
+use flows::{Flows, Story};
+use keeper::Keeper;
+use sweep::{Sweep, Work};
+
+mod cuts;
+mod ends;
+mod flows;
+mod keeper;
+mod repeats;
+mod sweep;
+
+/// Why the gate cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// A queue cannot be had.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// Connection tracking or the socket tables cannot be asked.
+    #[error(
+        "{what} of this network namespace cannot be asked: {source}; mode queue needs NET_ADMIN and a kernel with \
+         conntrack over netlink (nf_conntrack_netlink); choose --mode redirect where there is none"
+    )]
+    Kernel {
+        /// What was asked.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A thread or a descriptor cannot be had.
+    #[error("cannot start the threads of mode queue: {0}")]
+    Thread(#[source] io::Error),
+    /// A thread ended by itself. Whatever its queue held is dropped by the kernel.
+    #[error(
+        "the thread {0} of mode queue ended; what is new is dropped until podwall is started again"
+    )]
+    Lost(String),
+}
+
+/// What the threads share.
+#[derive(Debug)]
+struct Shared {
+    clerk: Clerk,
+    hold: Arc<Hold>,
+    flows: Flows,
+    work: Work,
+    own: OwnAddresses,
+    /// Nobody new is let in any more.
+    draining: AtomicBool,
+    stopped: AtomicBool,
+    /// One per thread that waits in `poll`.
+    bells: Vec<Bell>,
+}
+
+/// The open gate. Dropped, its threads end and the kernel drops what is new.
+#[derive(Debug)]
+pub struct Gate {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    /// A thread that ended says its name.
+    ended: mpsc::UnboundedReceiver<String>,
+}
+
+/// Where a change is announced.
+#[derive(Clone, Debug)]
+pub struct Changes(Arc<Shared>);
+
+impl Changes {
+    /// What is held is judged again, and what the kernel carries for those touched. Returns at once.
+    ///
+    /// Call it after the change is in the world.
+    pub fn announce(&self, touched: &Touched) {
+        if *touched == Touched::Nothing {
+            return;
+        }
+        self.0.work.touch(touched);
+        self.0.bells.iter().for_each(Bell::ring);
+    }
+}
+
+impl Gate {
+    /// Binds the queues, opens what the kernel is asked by, and starts the threads. At most `most_flows` flows are
+    /// remembered; with `keep_established` what was let in is not judged again.
+    ///
+    /// # Errors
+    /// See [`GateError`].
+    pub fn open(
+        clerk: Clerk,
+        queues: Queues,
+        most_flows: usize,
+        keep_established: bool,
+    ) -> Result<Self, GateError> {
+        let kernel = |what| move |source| GateError::Kernel { what, source };
+        let numbers = (0..queues.count).filter_map(|at| queues.first.checked_add(at));
+        let bound: Vec<Queue> = numbers.map(Queue::bind).collect::<Result<_, _>>()?;
+        let events = Events::open().map_err(kernel("connection tracking's events"))?;
+        let bells = (0..=bound.len()).map(|_| Bell::new());
+        let shared = Arc::new(Shared {
+            clerk,
+            hold: Arc::default(),
+            flows: Flows::new(most_flows),
+            work: Work::new(keep_established),
+            own: OwnAddresses::of_this_pod(),
+            draining: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            bells: bells
+                .collect::<io::Result<_>>()
+                .map_err(GateError::Thread)?,
+        });
+        let (tell_end, ended) = mpsc::unbounded_channel();
+        let mut gate = Self {
+            shared: Arc::clone(&shared),
+            threads: Vec::new(),
+            ended,
+        };
+        let conntrack = || Conntrack::open().map_err(kernel("connection tracking"));
+        let sockets = || Sockets::open().map_err(kernel("the table of TCP sockets"));
+        let mut table = sockets()?;
+        let can_destroy =
+            can_destroy(&mut table).map_err(kernel("the destruction of TCP sockets"))?;
+        let sweep = Sweep::new(Arc::clone(&shared), conntrack()?, table, can_destroy);
+        gate.start("sweep", &tell_end, move || sweep.run())?;
+        let ends = ends::Ends::new(Arc::clone(&shared), events, conntrack()?);
+        gate.start("ends", &tell_end, move || ends.run())?;
+        for (at, queue) in bound.into_iter().enumerate() {
+            let name = format!("queue {}", queue.number());
+            let keeper = Keeper::new(Arc::clone(&shared), at, queue, sockets()?);
+            gate.start(&name, &tell_end, move || keeper.run())?;
+        }
+        Ok(gate)
+    }
+
+    fn start(
+        &mut self,
+        name: &str,
+        tell_end: &mpsc::UnboundedSender<String>,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), GateError> {
+        let (tell_end, name) = (tell_end.clone(), name.to_owned());
+        let thread = std::thread::Builder::new()
+            .name(format!("podwall {name}"))
+            .spawn(move || {
+                // Also where `run` panics.
+                let _told = Farewells(tell_end, name);
+                run();
+            })
+            .map_err(GateError::Thread)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Where changes are announced.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        Changes(Arc::clone(&self.shared))
+    }
+
+    /// Resolves when a thread has ended by itself.
+    pub async fn lost(&mut self) -> GateError {
+        GateError::Lost(self.ended.recv().await.unwrap_or_default())
+    }
+
+    /// From now on nobody new is let in.
+    pub fn drain(&self) {
+        self.shared.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// How many flows were let in and have not ended.
+    #[must_use]
+    pub fn open_flows(&self) -> usize {
+        self.shared.flows.len()
+    }
+
+    /// Resolves when every flow that was let in has ended.
+    pub async fn emptied(&self) {
+        self.shared.flows.emptied().await;
+    }
+
+    /// Ends the threads and writes down what is still open: the kernel goes on carrying it. Blocks the thread.
+    pub fn close(mut self) {
+        self.shared.stop();
+        for thread in self.threads.drain(..) {
+            let _told_already = thread.join();
+        }
+        for (tuple, story) in self.shared.flows.take_all() {
+            self.shared.take_leave(&tuple, &story, None, End::LeftOpen);
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
+/// Says that a thread has ended, however it did.
+struct Farewells(mpsc::UnboundedSender<String>, String);
+
+impl Drop for Farewells {
+    fn drop(&mut self) {
+        let _nobody_asks_any_more = self.0.send(std::mem::take(&mut self.1));
+    }
+}
+
+impl Shared {
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        self.work.wake();
+        self.bells.iter().for_each(Bell::ring);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Whether the flow came in: to an address of this pod, from none of its own.
+    fn is_inbound(&self, tuple: &Tuple, now: Instant) -> bool {
+        let source = tuple.source.ip();
+        !source.is_loopback()
+            && self.own.contains(tuple.destination.ip(), now)
+            && !self.own.contains(source, now)
+    }
+
+    /// Remembers a flow that is being let in. Where there is no room its line is written now.
+    fn remember(&self, tuple: Tuple, story: Story) {
+        if let Err(story) = self.flows.remember(tuple, story) {
+            self.take_leave(&tuple, &story, None, End::NotFollowed);
+        }
+    }
+
+    /// One line, one count. `bytes` are those in and out, where the kernel counted them.
+    fn take_leave(&self, tuple: &Tuple, story: &Story, bytes: Option<(u64, u64)>, end: End) {
+        if let Some((inward, outward)) = bytes {
+            self.clerk.account().carried(inward, outward);
+        }
+        self.clerk.account().farewell(&Farewell {
+            time: story.time,
+            mode: Mode::Queue,
+            source: tuple.source.into(),
+            destination: Some(tuple.destination.into()),
+            protocol: tuple.protocol,
+            nearest_miss: match end {
+                End::Denied | End::Revoked => self.clerk.nearest_miss(
+                    tuple.source.ip(),
+                    &story.ruling,
+                    question(tuple).as_ref(),
+                ),
+                _ => None,
+            },
+            ruling: story.ruling.clone(),
+            bytes_in: bytes.map(|(inward, _)| inward),
+            bytes_out: bytes.map(|(_, outward)| outward),
+            duration: story.at.elapsed(),
+            held: story.held,
+            end,
+        });
+    }
+
+    /// Notes that a flow is being cut by `ruling`; `story` is what was remembered of it.
+    fn revoked(&self, tuple: &Tuple, ruling: &Ruling, story: Option<&Story>) {
+        self.clerk.account().revoked(&Revocation {
+            time: SystemTime::now(),
+            source: tuple.source.into(),
+            destination: tuple.destination.into(),
+            protocol: tuple.protocol,
+            nearest_miss: self.clerk.nearest_miss(
+                tuple.source.ip(),
+                ruling,
+                question(tuple).as_ref(),
+            ),
+            ruling: ruling.clone(),
+            open_for: story.map(|story| story.at.elapsed()).unwrap_or_default(),
+        });
+    }
+}
+
+/// Whether the kernel can end a socket; says so where it cannot.
+fn can_destroy(sockets: &mut Sockets) -> io::Result<bool> {
+    match sockets.can_destroy()? {
+        CanDestroy::Yes => Ok(true),
+        CanDestroy::KernelCannot => {
+            tracing::warn!(
+                "this kernel cannot destroy sockets (CONFIG_INET_DIAG_DESTROY): a connection that a change cuts is refused \
+                 on the wire, but the application notices only when it sends or times out"
+            );
+            Ok(false)
+        }
+        CanDestroy::NotAllowed => Err(io::ErrorKind::PermissionDenied.into()),
+    }
+}
+
+/// The bytes in and out of a flow that came in, where the kernel counts them.
+fn bytes(entry: &Entry) -> Option<(u64, u64)> {
+    let counters = entry.counters?;
+    Some((counters.original.bytes, counters.reply.bytes))
+}
+
+/// What the law is asked about a flow. `None` for one between two families, which no packet is.
+fn question(tuple: &Tuple) -> Option<Flow> {
+    Flow::between(
+        Direction::Ingress,
+        tuple.protocol,
+        tuple.source.ip(),
+        tuple.destination.ip(),
+        tuple.destination.port(),
+    )
+    .ok()
+}
+
+/// Whether a change to `touched` may alter the verdict on what comes from `source`.
+fn concerns(touched: &Touched, source: IpAddr) -> bool {
+    match touched {
+        Touched::Nothing => false,
+        Touched::Everything => true,
+        Touched::Addresses(addresses) => addresses.contains(&source),
+    }
+}
+
+/// Whether a TCP packet or flow that looks inbound belongs to a connection that this pod opened: the pod has that
+/// very socket, and nothing listens on its local port (P38, S6). Where the kernel cannot be asked it does not.
+fn is_own_connection(sockets: &mut Sockets, tuple: &Tuple) -> bool {
+    if tuple.protocol != Protocol::Tcp || !matches!(sockets.find(tuple), Ok(Some(_))) {
+        return false;
+    }
+    sockets
+        .listening_ports()
+        .is_ok_and(|listening| !listening.contains(&tuple.destination.port()))
+}
+
+/// The addresses of a packet as the kernel's tables name the flow.
+fn tuple_of(source: SourceAddr, destination: OriginalDst, protocol: Protocol) -> Tuple {
+    Tuple::new(protocol, source.socket(), destination.socket())
+}

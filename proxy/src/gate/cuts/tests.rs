@@ -1,0 +1,47 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use podwall_policy::flow::Protocol;
+
+use super::*;
+
+fn flow(port: u16) -> Tuple {
+    let source = format!("10.0.0.7:{port}").parse().unwrap();
+    Tuple::new(Protocol::Tcp, source, "10.0.0.9:80".parse().unwrap())
+}
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn p39_a_cut_goes_on_until_two_looks_in_a_row_found_nothing() {
+    let (mut cuts, t0) = (Cuts::default(), Instant::now());
+    cuts.add(flow(1), t0);
+    assert_eq!(cuts.take_due(t0), [flow(1)]);
+    // Found and ended; then one look without; then the socket of a handshake that was under way.
+    assert_eq!(cuts.report(&flow(1), false, t0), None);
+    assert_eq!(cuts.take_due(t0 + 4 * MS), []);
+    assert_eq!(cuts.next_due(), Some(t0 + 5 * MS));
+    assert_eq!(cuts.report(&flow(1), true, t0 + 5 * MS), None);
+    assert_eq!(cuts.report(&flow(1), false, t0 + 15 * MS), None);
+    assert_eq!(cuts.report(&flow(1), true, t0 + 35 * MS), None);
+    assert_eq!(cuts.next_due(), Some(t0 + 75 * MS), "one is not enough");
+    assert_eq!(cuts.report(&flow(1), true, t0 + 75 * MS), None);
+    assert_eq!(cuts.next_due(), None);
+}
+
+#[test]
+fn a_cut_is_written_down_once_and_complained_about_once() {
+    let (mut cuts, t0) = (Cuts::default(), Instant::now());
+    cuts.add(flow(1), t0);
+    assert!(cuts.announce(&flow(1)));
+    cuts.add(flow(1), t0);
+    assert!(!cuts.announce(&flow(1)));
+    assert!(!cuts.announce(&flow(2)), "nobody cuts that one");
+    assert_eq!(cuts.report(&flow(1), false, t0 + 999 * MS), None);
+    assert_eq!(
+        cuts.report(&flow(1), false, t0 + 1000 * MS),
+        Some(1000 * MS)
+    );
+    assert_eq!(cuts.report(&flow(1), false, t0 + 2000 * MS), None);
+    cuts.done(&flow(1));
+    assert_eq!(cuts.next_due(), None);
+}

@@ -1,0 +1,134 @@
+//! Takes leave of the flows that the kernel has forgotten, or that TCP has ended.
+//!
+//! The kernel tells of most ends. What it did not tell, because too much happened at once or because it tells nothing
+//! here, is found by comparing what is remembered with what the kernel knows.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use podwall_policy::flow::Protocol;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{Shared, bytes};
+use crate::farewell::End;
+use crate::kernel::{Conntrack, Entry, Event, Events};
+use crate::sys::wake::Bell;
+
+/// How often what is remembered is compared with the kernel's table, if anything is.
+const COMPARE_EVERY: Duration = Duration::from_secs(30);
+
+/// How old a flow must be for its absence from the kernel's table to mean its end: younger ones may be on their way in.
+const YOUNG: Duration = Duration::from_secs(5);
+
+/// The thread that takes leave.
+pub(super) struct Ends {
+    shared: Arc<Shared>,
+    events: Events,
+    conntrack: Conntrack,
+    compared: Instant,
+}
+
+impl Ends {
+    pub(super) fn new(shared: Arc<Shared>, events: Events, conntrack: Conntrack) -> Self {
+        Self {
+            shared,
+            events,
+            conntrack,
+            compared: Instant::now(),
+        }
+    }
+
+    /// Until the gate is closed, or the kernel tells nothing any more.
+    pub(super) fn run(mut self) {
+        while !self.shared.is_stopped() {
+            let heard = self.wait().and_then(|()| self.hear());
+            let lost = match heard {
+                Ok(lost) => lost,
+                Err(error) => {
+                    tracing::error!("the ends of flows are not heard of any more: {error}");
+                    return;
+                }
+            };
+            if lost || self.compared.elapsed() >= COMPARE_EVERY {
+                self.compare();
+            }
+        }
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        let Some(bell) = self.shared.bells.last() else {
+            return Ok(());
+        };
+        let mut fds = [
+            PollFd::from_borrowed_fd(self.events.fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(bell.as_fd(), PollFlags::IN),
+        ];
+        let left = COMPARE_EVERY.saturating_sub(self.compared.elapsed());
+        let timeout = Timespec {
+            tv_sec: left.as_secs().try_into().unwrap_or(1),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if fds[1].revents().contains(PollFlags::IN) {
+            Bell::hear(bell);
+        }
+        Ok(())
+    }
+
+    /// Whether the kernel had more to tell than it could.
+    fn hear(&mut self) -> io::Result<bool> {
+        let (shared, mut lost) = (&self.shared, false);
+        self.events.read(&mut |event| match event {
+            Event::Ended(entry) => end(shared, &entry),
+            Event::Lost => lost = true,
+        })?;
+        Ok(lost)
+    }
+
+    /// Whatever is remembered and not in the kernel's table any more has ended.
+    fn compare(&mut self) {
+        self.compared = Instant::now();
+        if self.shared.flows.len() == 0 {
+            return;
+        }
+        let then = self.compared - YOUNG;
+        let mut there = HashSet::new();
+        let listed = self.conntrack.dump(&mut |entry| {
+            if !entry.ended {
+                there.insert(entry.tuple);
+            }
+        });
+        if let Err(error) = listed {
+            tracing::warn!("flows cannot be compared with the kernel's table: {error}");
+            return;
+        }
+        let over = self
+            .shared
+            .flows
+            .take_where(then, |tuple| !there.contains(tuple));
+        for (tuple, story) in over {
+            self.shared.take_leave(&tuple, &story, None, End::Forgotten);
+        }
+    }
+}
+
+/// Writes down a flow that is over; one that is not remembered was written down before, or is not ours.
+fn end(shared: &Shared, entry: &Entry) {
+    let Some(story) = shared.flows.take(&entry.tuple) else {
+        return;
+    };
+    let end = match (entry.tuple.protocol, entry.ended, entry.replied) {
+        (Protocol::Tcp, true, _) => End::Closed,
+        // The kernel drops its entry as soon as the only answer is a reset.
+        (Protocol::Tcp, false, false) => End::AppRefused,
+        (Protocol::Tcp, false, true) => End::Forgotten,
+        (Protocol::Udp | Protocol::Sctp, ..) => End::Idle,
+    };
+    shared.take_leave(&entry.tuple, &story, bytes(entry), end);
+}

@@ -1,0 +1,123 @@
+//! The flows that were let in, for their lines in the log. No verdict depends on what is here.
+//!
+//! Pure: no clock, no socket. Bounded; a flow beyond the bound is carried all the same, only not followed.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::Notify;
+
+use crate::account::Gauged;
+use crate::kernel::Tuple;
+use crate::ruling::Ruling;
+
+#[cfg(test)]
+mod tests;
+
+/// What is remembered of a flow.
+#[derive(Debug)]
+pub(super) struct Story {
+    /// When its first packet was read, by the clock on the wall.
+    pub(super) time: SystemTime,
+    /// The same, to measure from.
+    pub(super) at: Instant,
+    /// How long it was held.
+    pub(super) held: Duration,
+    /// What it was let in by.
+    pub(super) ruling: Ruling,
+    /// Counts it as live.
+    pub(super) _live: Option<Gauged>,
+}
+
+/// The flows. One per process.
+#[derive(Debug)]
+pub(super) struct Flows {
+    most: usize,
+    known: Mutex<HashMap<Tuple, Story>>,
+    emptied: Notify,
+}
+
+impl Flows {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            most,
+            known: Mutex::default(),
+            emptied: Notify::new(),
+        }
+    }
+
+    /// Remembers a flow. One that is known keeps its story: another packet of it was let in.
+    ///
+    /// # Errors
+    /// Gives the story back where there is no room.
+    pub(super) fn remember(&self, tuple: Tuple, story: Story) -> Result<(), Story> {
+        let mut known = self.known();
+        if known.contains_key(&tuple) {
+            return Ok(());
+        }
+        if known.len() >= self.most {
+            return Err(story);
+        }
+        known.insert(tuple, story);
+        Ok(())
+    }
+
+    /// Takes the story of a flow out, if there is one. Whoever gets it writes its line.
+    pub(super) fn take(&self, tuple: &Tuple) -> Option<Story> {
+        let mut known = self.known();
+        let story = known.remove(tuple);
+        if known.is_empty() {
+            if known.capacity() > FEW {
+                known.shrink_to(FEW);
+            }
+            self.emptied.notify_waiters();
+        }
+        story
+    }
+
+    /// Takes out every story that began before `then` and of which `is_over` says so.
+    pub(super) fn take_where(
+        &self,
+        then: Instant,
+        is_over: impl Fn(&Tuple) -> bool,
+    ) -> Vec<(Tuple, Story)> {
+        let mut known = self.known();
+        let over = known.extract_if(|tuple, story| story.at < then && is_over(tuple));
+        let taken = over.collect();
+        if known.is_empty() {
+            self.emptied.notify_waiters();
+        }
+        taken
+    }
+
+    /// Takes out every story.
+    pub(super) fn take_all(&self) -> Vec<(Tuple, Story)> {
+        let taken = self.known().drain().collect();
+        self.emptied.notify_waiters();
+        taken
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.known().len()
+    }
+
+    /// Resolves when no flow is known.
+    pub(super) async fn emptied(&self) {
+        loop {
+            let mut emptied = std::pin::pin!(self.emptied.notified());
+            emptied.as_mut().enable();
+            if self.len() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<Tuple, Story>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// So many places are kept when the table is empty: a pod with few flows asks for no memory again and again.
+const FEW: usize = 1024;

@@ -1,0 +1,59 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use podwall_policy::flow::Protocol;
+
+use super::*;
+use crate::ruling::Refusal;
+
+fn flow(port: u16) -> Tuple {
+    let source = format!("10.0.0.7:{port}").parse().unwrap();
+    Tuple::new(Protocol::Tcp, source, "10.0.0.9:80".parse().unwrap())
+}
+
+fn story(at: Instant) -> Story {
+    Story {
+        time: SystemTime::UNIX_EPOCH,
+        at,
+        held: Duration::ZERO,
+        ruling: Refusal::Draining.into(),
+        _live: None,
+    }
+}
+
+#[test]
+fn a_known_flow_keeps_its_story_and_a_full_table_gives_the_new_one_back() {
+    let (flows, t0) = (Flows::new(2), Instant::now());
+    let later = t0 + Duration::from_secs(1);
+    assert!(flows.remember(flow(1), story(t0)).is_ok());
+    assert!(flows.remember(flow(1), story(later)).is_ok());
+    assert!(flows.remember(flow(2), story(t0)).is_ok());
+    assert_eq!(flows.remember(flow(3), story(later)).unwrap_err().at, later);
+    assert_eq!(flows.len(), 2);
+    assert_eq!(flows.take(&flow(1)).unwrap().at, t0);
+    assert!(
+        flows.take(&flow(1)).is_none(),
+        "whoever takes it writes it down"
+    );
+}
+
+#[test]
+fn only_old_flows_are_taken_for_over() {
+    let (flows, t0) = (Flows::new(8), Instant::now());
+    let later = t0 + Duration::from_secs(1);
+    for (port, at) in [(1, t0), (2, t0), (3, later)] {
+        flows.remember(flow(port), story(at)).unwrap();
+    }
+    let over = flows.take_where(later, |tuple| *tuple != flow(2));
+    assert_eq!(over.len(), 1);
+    assert_eq!(over[0].0, flow(1));
+    assert_eq!(flows.take_all().len(), 2);
+    assert_eq!(flows.len(), 0);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_the_last_flow_hears_of_it() {
+    let flows = Flows::new(8);
+    flows.remember(flow(1), story(Instant::now())).unwrap();
+    let ((), taken) = tokio::join!(flows.emptied(), async { flows.take(&flow(1)) });
+    assert!(taken.is_some());
+}

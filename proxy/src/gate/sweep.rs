@@ -1,0 +1,383 @@
+//! After a change: everything that the kernel carries into this pod is judged again, and what may no longer be is cut.
+//!
+//! A thread of its own, woken by changes; changes that come while it is at work are taken together. It reads the
+//! kernel's tables, so that nothing escapes that was let in by a podwall before this one, or by nobody.
+//!
+//! Work: one walk through connection tracking and one through the TCP sockets per change that touches anybody; a question
+//! to the law for each flow from a touched address.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use podwall_policy::flow::Protocol;
+
+use super::cuts::Cuts;
+use super::flows::Story;
+use super::{Shared, bytes, concerns, is_own_connection, question};
+use crate::arrival::{ADMITTED, REFUSED};
+use crate::farewell::End;
+use crate::kernel::{Conntrack, Entry, Sockets, TcpSocket, TcpState, Tuple};
+use crate::ruling::Ruling;
+use crate::world::Touched;
+
+#[cfg(test)]
+mod tests;
+
+/// The wait after a walk that failed, before it is done again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// What the sweep has to do.
+#[derive(Debug)]
+pub(super) struct Work {
+    keep_established: bool,
+    due: Mutex<Due>,
+    ready: Condvar,
+}
+
+#[derive(Debug)]
+struct Due {
+    touched: Touched,
+    cuts: HashSet<Tuple>,
+    wake: bool,
+}
+
+impl Due {
+    fn nothing() -> Self {
+        Self {
+            touched: Touched::Nothing,
+            cuts: HashSet::new(),
+            wake: false,
+        }
+    }
+
+    fn is_something(&self) -> bool {
+        self.wake || self.touched != Touched::Nothing || !self.cuts.is_empty()
+    }
+}
+
+impl Work {
+    /// Nothing yet. With `keep_established` there never will be.
+    pub(super) fn new(keep_established: bool) -> Self {
+        Self {
+            keep_established,
+            due: Mutex::new(Due::nothing()),
+            ready: Condvar::new(),
+        }
+    }
+
+    /// Those touched are to be judged again.
+    pub(super) fn touch(&self, touched: &Touched) {
+        if self.keep_established {
+            return;
+        }
+        let mut due = self.due();
+        due.touched = match (
+            std::mem::replace(&mut due.touched, Touched::Nothing),
+            touched,
+        ) {
+            (Touched::Everything, _) | (_, Touched::Everything) => Touched::Everything,
+            (Touched::Nothing, new) => new.clone(),
+            (old, Touched::Nothing) => old,
+            (Touched::Addresses(mut old), Touched::Addresses(new)) => {
+                old.extend(new);
+                Touched::Addresses(old)
+            }
+        };
+        drop(due);
+        self.ready.notify_one();
+    }
+
+    /// This flow was let in by a verdict that has turned since.
+    pub(super) fn cut(&self, tuple: Tuple) {
+        if self.keep_established {
+            return;
+        }
+        self.due().cuts.insert(tuple);
+        self.ready.notify_one();
+    }
+
+    /// Wakes the thread, so that it sees that it is to stop.
+    pub(super) fn wake(&self) {
+        self.due().wake = true;
+        self.ready.notify_one();
+    }
+
+    /// Waits for something to do, at most until `then`.
+    fn wait(&self, then: Option<Instant>) -> Due {
+        let mut due = self.due();
+        while !due.is_something() {
+            let left = then.map(|then| then.saturating_duration_since(Instant::now()));
+            due = match left {
+                Some(left) if left.is_zero() => break,
+                Some(left) => {
+                    let waited = self.ready.wait_timeout(due, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.ready.wait(due).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        std::mem::replace(&mut due, Due::nothing())
+    }
+
+    fn due(&self) -> MutexGuard<'_, Due> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that judges again.
+pub(super) struct Sweep {
+    shared: Arc<Shared>,
+    conntrack: Conntrack,
+    sockets: Sockets,
+    cuts: Cuts,
+    can_destroy: bool,
+    /// Nobody is judged by a world that never was whole: what the kernel carries was let in by one that was.
+    synced: bool,
+}
+
+impl Sweep {
+    /// Where the kernel cannot destroy sockets (`can_destroy`), a cut flow's packets are refused all the same.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        conntrack: Conntrack,
+        sockets: Sockets,
+        can_destroy: bool,
+    ) -> Self {
+        Self {
+            can_destroy,
+            shared,
+            conntrack,
+            sockets,
+            cuts: Cuts::default(),
+            synced: false,
+        }
+    }
+
+    /// Until the gate is closed.
+    pub(super) fn run(mut self) {
+        loop {
+            let due = self.shared.work.wait(self.cuts.next_due());
+            if self.shared.is_stopped() {
+                return;
+            }
+            for tuple in due.cuts {
+                self.cuts.add(tuple, Instant::now());
+            }
+            self.sweep(&due.touched);
+            self.cut();
+        }
+    }
+
+    fn sweep(&mut self, touched: &Touched) {
+        if *touched == Touched::Nothing {
+            return;
+        }
+        let first = !self.synced;
+        self.synced = self.synced || self.shared.clerk.world().status().synced;
+        if !self.synced {
+            return;
+        }
+        // What a podwall before this one left behind is judged with the first whole state.
+        let touched = match first {
+            true => &Touched::Everything,
+            false => touched,
+        };
+        if let Err(error) = self
+            .sweep_flows(touched, first)
+            .and_then(|()| self.sweep_sockets(touched))
+        {
+            tracing::warn!(
+                "the kernel's tables cannot be read after a change, which is tried again: {error}"
+            );
+            self.synced = !first;
+            self.shared.work.touch(touched);
+            std::thread::park_timeout(AGAIN);
+        }
+    }
+
+    /// What connection tracking knows. At the `first` sweep what may go on is followed from now on.
+    fn sweep_flows(&mut self, touched: &Touched, first: bool) -> std::io::Result<()> {
+        let now = Instant::now();
+        let mut entries = Vec::new();
+        let shared = &self.shared;
+        self.conntrack.dump(&mut |entry: Entry| {
+            if concerns(touched, entry.tuple.source.ip()) && shared.is_inbound(&entry.tuple, now) {
+                entries.push(entry);
+            }
+        })?;
+        for entry in entries {
+            let Some(ruling) = self.judge(&entry.tuple) else {
+                continue;
+            };
+            let refused = entry.mark & REFUSED != 0;
+            if ruling.decision.is_allow() {
+                if refused {
+                    self.let_in_again(&entry.tuple)?;
+                }
+                if (refused || first) && !entry.ended {
+                    self.adopt(entry.tuple, ruling);
+                }
+            } else if !refused && self.is_worth_a_cut(&entry) {
+                self.cuts.add(entry.tuple, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Not one of this pod's own connections, and not one that is over.
+    fn is_worth_a_cut(&mut self, entry: &Entry) -> bool {
+        if entry.ended && !matches!(self.live_socket(&entry.tuple), Ok(Some(_))) {
+            return false;
+        }
+        !is_own_connection(&mut self.sockets, &entry.tuple)
+    }
+
+    /// The flow's TCP socket, unless only its name is kept.
+    fn live_socket(&mut self, tuple: &Tuple) -> std::io::Result<Option<TcpSocket>> {
+        if tuple.protocol != Protocol::Tcp {
+            return Ok(None);
+        }
+        let found = self.sockets.find(tuple)?;
+        Ok(found.filter(|socket| socket.state != TcpState::TimeWait))
+    }
+
+    /// What has a TCP socket behind a port on which something listens, with an entry or without.
+    fn sweep_sockets(&mut self, touched: &Touched) -> std::io::Result<()> {
+        let now = Instant::now();
+        let listening = self.sockets.listening_ports()?;
+        let mut inbound = Vec::new();
+        let shared = &self.shared;
+        self.sockets.connected(&mut |socket| {
+            let tuple = Tuple::new(Protocol::Tcp, socket.remote, socket.local);
+            if listening.contains(&tuple.destination.port())
+                && concerns(touched, tuple.source.ip())
+                && shared.is_inbound(&tuple, now)
+            {
+                inbound.push(tuple);
+            }
+        })?;
+        for tuple in inbound {
+            if self
+                .judge(&tuple)
+                .is_some_and(|ruling| !ruling.decision.is_allow())
+            {
+                self.cuts.add(tuple, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&self, tuple: &Tuple) -> Option<Ruling> {
+        let flow = question(tuple)?;
+        Some(self.shared.clerk.judge(tuple.source.ip(), &flow))
+    }
+
+    /// What was refused and may be again: the kernel's entry says so, and nothing else would ever ask about it.
+    fn let_in_again(&mut self, tuple: &Tuple) -> std::io::Result<()> {
+        let _gone = self
+            .conntrack
+            .set_mark(tuple, ADMITTED, ADMITTED | REFUSED)?;
+        Ok(())
+    }
+
+    /// A flow that is let in and that this podwall has not seen begin: its line begins here.
+    fn adopt(&self, tuple: Tuple, ruling: Ruling) {
+        let story = Story {
+            time: SystemTime::now(),
+            at: Instant::now(),
+            held: Duration::ZERO,
+            ruling,
+            _live: Some(self.shared.clerk.account().live()),
+        };
+        self.shared.remember(tuple, story);
+    }
+
+    /// Does what is due of the cuts.
+    fn cut(&mut self) {
+        for tuple in self.cuts.take_due(Instant::now()) {
+            let Some(ruling) = self.judge(&tuple) else {
+                continue;
+            };
+            if ruling.decision.is_allow() {
+                // It has turned back meanwhile. An entry that was marked is unmarked.
+                if let Err(error) = self.let_in_again(&tuple) {
+                    tracing::warn!("a flow that may come in again stays refused: {error}");
+                }
+                self.cuts.done(&tuple);
+                continue;
+            }
+            // Before the socket is ended: its reset is an end too, of which the kernel tells at once.
+            let story = self.shared.flows.take(&tuple);
+            let pass = self.refuse(&tuple);
+            let found = pass.as_ref().is_ok_and(Pass::found_anything);
+            if (found || story.is_some()) && self.cuts.announce(&tuple) {
+                let bytes = pass.as_ref().ok().and_then(|pass| pass.bytes);
+                self.announce(&tuple, ruling, story, bytes);
+            }
+            let is_quiet = pass.is_ok_and(|pass| !pass.socket);
+            if let Some(since) = self.cuts.report(&tuple, is_quiet, Instant::now()) {
+                tracing::warn!(
+                    "{} from {} to {} is refused since {:.1} s and its socket is still there",
+                    tuple.protocol,
+                    tuple.source,
+                    tuple.destination,
+                    since.as_secs_f64()
+                );
+            }
+        }
+    }
+
+    /// Turns the kernel's entry to refused (P37), then ends the socket: its peer is reset, the application reads an error.
+    fn refuse(&mut self, tuple: &Tuple) -> std::io::Result<Pass> {
+        let entry = self.conntrack.get(tuple)?;
+        let _gone_or_marked = self
+            .conntrack
+            .set_mark(tuple, REFUSED, ADMITTED | REFUSED)?;
+        let socket = self.live_socket(tuple)?;
+        if let (Some(socket), true) = (&socket, self.can_destroy) {
+            let _gone_or_ended = self.sockets.destroy(socket)?;
+        }
+        Ok(Pass {
+            entry: entry.is_some(),
+            bytes: entry.and_then(|entry| bytes(&entry)),
+            socket: socket.is_some() && self.can_destroy,
+        })
+    }
+
+    /// The line of the revocation and that of the flow's end.
+    fn announce(
+        &self,
+        tuple: &Tuple,
+        ruling: Ruling,
+        story: Option<Story>,
+        bytes: Option<(u64, u64)>,
+    ) {
+        self.shared.revoked(tuple, &ruling, story.as_ref());
+        let story = match story {
+            Some(story) => Story { ruling, ..story },
+            None => Story {
+                time: SystemTime::now(),
+                at: Instant::now(),
+                held: Duration::ZERO,
+                ruling,
+                _live: None,
+            },
+        };
+        self.shared.take_leave(tuple, &story, bytes, End::Revoked);
+    }
+}
+
+/// What one pass of a cut met.
+struct Pass {
+    entry: bool,
+    bytes: Option<(u64, u64)>,
+    /// A socket that was there, and that is being destroyed.
+    socket: bool,
+}
+
+impl Pass {
+    fn found_anything(&self) -> bool {
+        self.entry || self.socket
+    }
+}

@@ -1,0 +1,18 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::holder::{Held, named};
+use super::*;
+
+#[test]
+fn the_kernels_list_says_who_holds_a_queue() {
+    let list = "    7 4242     0 2   128     0     0       12  1\n15871 99 3 2 128 0 0 0 1\n";
+    assert_eq!(named(list, 7), Held::By(4242));
+    assert_eq!(named(list, 15871), Held::By(99));
+    assert_eq!(named(list, 8), Held::ByNobody);
+    assert_eq!(named("", 8), Held::ByNobody);
+}
+
+#[test]
+fn the_kernels_queue_is_at_least_four_times_as_long_as_the_hold() {
+    assert!(QUEUE_LENGTH as usize >= 4 * crate::hold::HOLD_PLACES);
+}
