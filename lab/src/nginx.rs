@@ -36,7 +36,19 @@ impl Nginx {
     /// # Errors
     /// [`LabError::MissingTool`], [`LabError::Ended`] or [`LabError::Timeout`] with nginx's own words.
     pub fn start(place: &Place, ports: &[u16], page: &str) -> LabResult<Self> {
-        let dir = prepare(place.dir(), ports, page)?;
+        Self::launch(place, ports, page, "")
+    }
+
+    /// The same, which speaks HTTP/2 from the first byte and nothing else, without TLS.
+    ///
+    /// # Errors
+    /// As [`Nginx::start`].
+    pub fn start_http2(place: &Place, ports: &[u16], page: &str) -> LabResult<Self> {
+        Self::launch(place, ports, page, " http2")
+    }
+
+    fn launch(place: &Place, ports: &[u16], page: &str, protocol: &str) -> LabResult<Self> {
+        let dir = prepare(place.dir(), ports, page, protocol)?;
         let nginx = tools::find("nginx".as_ref())?;
         let process = place
             .command("sh")
@@ -82,7 +94,7 @@ impl Nginx {
     }
 }
 
-fn prepare(lab: &Path, ports: &[u16], page: &str) -> LabResult<PathBuf> {
+fn prepare(lab: &Path, ports: &[u16], page: &str, protocol: &str) -> LabResult<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let dir = lab.join(format!("nginx-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
     make_dir(&dir)?;
@@ -100,13 +112,13 @@ fn prepare(lab: &Path, ports: &[u16], page: &str) -> LabResult<PathBuf> {
     }
     write(
         "nginx.conf".to_owned(),
-        configuration(&dir, ports)?.as_bytes(),
+        configuration(&dir, ports, protocol)?.as_bytes(),
     )?;
     Ok(dir)
 }
 
 /// One process and no change of user, so that it runs as root of a user namespace just as well.
-fn configuration(dir: &Path, ports: &[u16]) -> LabResult<String> {
+fn configuration(dir: &Path, ports: &[u16], protocol: &str) -> LabResult<String> {
     let root = dir.display();
     let mut text = format!(
         "daemon off; master_process off; user root root; pid {root}/pid; error_log stderr warn;\n\
@@ -120,7 +132,7 @@ fn configuration(dir: &Path, ports: &[u16]) -> LabResult<String> {
     for port in ports {
         let _ = writeln!(
             text,
-            "  server {{ listen {port}; listen [::]:{port} ipv6only=on; root {root};\n    \
+            "  server {{ listen {port}{protocol}; listen [::]:{port} ipv6only=on{protocol}; root {root};\n    \
              location = / {{ try_files /page-{port} =404; }}\n    \
              location = /large {{ }}\n    \
              location = /slow {{ limit_rate 4k; alias {root}/large; }}\n  }}"

@@ -19,7 +19,7 @@ use crate::{LabError, LabResult};
 const SYSTEM: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
 
 /// Debian package of each program that the lab, the demo or the tests run.
-const PACKAGES: [(&str, &str); 20] = [
+const PACKAGES: [(&str, &str); 25] = [
     ("ip", "iproute2"),
     ("ss", "iproute2"),
     ("nginx", "nginx-light"),
@@ -40,6 +40,11 @@ const PACKAGES: [(&str, &str); 20] = [
     ("ldd", "libc-bin"),
     ("tar", "tar"),
     ("mount", "mount"),
+    ("dig", "bind9-dnsutils"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("mariadb", "mariadb-client-core"),
+    ("mariadbd", "mariadb-server-core"),
+    ("python3", "python3"),
 ];
 
 /// Absolute path of `program`: as given if it holds a slash, else searched on PATH and in the system directories.
