@@ -37,13 +37,17 @@ fn main() -> ExitCode {
     };
     match command.as_str() {
         "setup" | "tidy" if !rest.is_empty() => usage(&format!("{command} takes no arguments")),
-        "setup" => finish(everything()),
+        "setup" => finish(everything().and_then(|()| setup::clients())),
         "tidy" => tidy::run(&cargo::root()),
         "demo" if rest.iter().any(|word| word == "--kubernetes") => {
             finish(kubernetes().and_then(|()| cargo::demo(rest)))
         }
         "demo" => finish(setup::run().and_then(|()| cargo::demo(rest))),
-        "test" => finish(everything().and_then(|()| cargo::test(rest))),
+        "test" => finish(
+            everything()
+                .and_then(|()| setup::clients())
+                .and_then(|()| cargo::test(rest)),
+        ),
         "bench" => finish(everything().and_then(|()| cargo::bench(rest))),
         "help" | "-h" | "--help" => {
             eprint!("{USAGE}");

@@ -43,6 +43,20 @@ const NODE_TOOLS: &[Tool] = &[
     tool("host-local", "containernetworking-plugins"),
 ];
 
+/// What the tests with real clients need besides: each is the smallest package that brings a well-known program of its
+/// kind, and none of them brings a service.
+const CLIENT_TOOLS: &[Tool] = &[
+    tool("dig", "bind9-dnsutils"),
+    tool("dnsmasq", "dnsmasq-base"),
+    tool("mariadbd", "mariadb-server-core"),
+    tool("mariadb", "mariadb-client-core"),
+    // A module and no program, in a directory where Debian's Python looks.
+    tool("websockets/__init__.py", "python3-websockets"),
+];
+
+/// Where Debian's Python modules are; a module counts as a program that needs no right to be executed.
+const MODULES: &str = "/usr/lib/python3/dist-packages";
+
 /// Where distributions put the plug-ins of the container network, which are programs too.
 const CNI: [&str; 3] = ["/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"];
 
@@ -59,8 +73,13 @@ pub(crate) fn node() -> Result<(), Stop> {
     look_for(NODE_TOOLS)
 }
 
+/// The same for the tests with real clients.
+pub(crate) fn clients() -> Result<(), Stop> {
+    look_for(CLIENT_TOOLS)
+}
+
 fn look_for(tools: &'static [Tool]) -> Result<(), Stop> {
-    let missing = packages(&missing(tools, &directories()));
+    let missing = packages(&missing(tools, &places()));
     if !missing.is_empty() {
         if !is_root() {
             return Err(Stop::Missing(format!(
@@ -80,7 +99,7 @@ fn look_for(tools: &'static [Tool]) -> Result<(), Stop> {
 
 /// A package that installed well may still lack the program, on a release that we do not know.
 fn check_again(tools: &'static [Tool]) -> Result<(), Stop> {
-    match missing(tools, &directories()).first() {
+    match missing(tools, &places()).first() {
         None => Ok(()),
         Some(tool) => Err(Stop::Missing(format!(
             "package {} is installed and brings no program {:?}; install that program by hand",
@@ -126,13 +145,22 @@ fn packages(missing: &[&Tool]) -> Vec<&'static str> {
 }
 
 fn is_program(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    let is_module = path.starts_with(MODULES);
+    fs::metadata(path)
+        .is_ok_and(|meta| meta.is_file() && (is_module || meta.permissions().mode() & 0o111 != 0))
 }
 
 fn directories() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut all: Vec<PathBuf> = env::split_paths(&path).collect();
     all.extend(SBIN.iter().chain(&CNI).map(PathBuf::from));
+    all
+}
+
+/// Where tools are: programs, and modules.
+fn places() -> Vec<PathBuf> {
+    let mut all = directories();
+    all.push(PathBuf::from(MODULES));
     all
 }
 

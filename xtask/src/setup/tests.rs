@@ -26,6 +26,23 @@ fn a_node_wants_more_packages() {
 }
 
 #[test]
+fn real_clients_want_more_packages_of_which_one_is_a_module() {
+    let wanted = packages(&missing(CLIENT_TOOLS, &[]));
+    assert_eq!(
+        wanted,
+        [
+            "bind9-dnsutils",
+            "dnsmasq-base",
+            "mariadb-server-core",
+            "mariadb-client-core",
+            "python3-websockets"
+        ]
+    );
+    assert!(places().contains(&PathBuf::from(MODULES)));
+    assert!(!search_path().to_string_lossy().contains(MODULES));
+}
+
+#[test]
 fn a_directory_or_a_plain_file_is_no_program() {
     assert!(!is_program(Path::new("/")));
     assert!(!is_program(Path::new("/etc/passwd")));
