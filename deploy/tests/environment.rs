@@ -16,19 +16,12 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use common::backends::backends;
+use common::wishes::{queue, wanted};
 use common::{Namespace, ip, save};
-use podwall_deploy::{Backend, Family, Redirect, Wanted, check, install, remove};
+use podwall_deploy::{Backend, Family, UdpDeny, check, install, install_with, remove};
 
 /// Set in the child: what it shall do.
 const CHILD: &str = "PODWALL_TEST_CHILD";
-
-fn wanted() -> Wanted {
-    Wanted::new(
-        Redirect::new(15006, 15007).unwrap(),
-        ["10.1.0.1".parse().unwrap()],
-    )
-    .unwrap()
-}
 
 /// In the child: does what is asked, and prints the outcome.
 fn act() -> bool {
@@ -36,6 +29,10 @@ fn act() -> bool {
         return false;
     };
     let outcome = match action.as_str() {
+        "queue" => check(&queue("15871:1", UdpDeny::Drop)).map(|report| format!("{report:?}")),
+        "count" => check(&queue("15871:1", UdpDeny::Drop))
+            .and_then(|report| report.spoofed_packets())
+            .map(|packets| format!("packets: {packets}")),
         "install" => install(&wanted()).map(|report| format!("{report:?}")),
         "check" => check(&wanted()).map(|report| format!("{report:?}")),
         "remove" => remove().map(|removed| format!("{removed:?}")),
@@ -141,6 +138,41 @@ fn with_net_admin_alone_the_nft_back_end_is_enough() {
         said.contains("OK") && said.contains("backend: Nft"),
         "{said}"
     );
+}
+
+/// What a sidecar of mode queue has: NET_ADMIN alone, which reads back end nft and not legacy.
+#[test]
+fn with_net_admin_alone_the_rules_of_nft_are_read_and_those_of_legacy_named_as_unseen() {
+    const TEST: &str =
+        "with_net_admin_alone_the_rules_of_nft_are_read_and_those_of_legacy_named_as_unseen";
+    if act() {
+        return;
+    }
+    let sidecar = &["setpriv", "--bounding-set=-all,+net_admin"];
+    for backend in backends(TEST) {
+        let Some(_pod) = Namespace::enter(TEST) else {
+            return;
+        };
+        let wanted = queue("15871:1", UdpDeny::Drop);
+        install_with(&wanted, &[backend]).unwrap();
+        let (checked, counted) = (
+            child(TEST, "queue", sidecar, None),
+            child(TEST, "count", sidecar, None),
+        );
+        match backend {
+            Backend::Nft => {
+                assert!(checked.contains("OK") && checked.contains("differences: []"));
+                assert!(counted.contains("OK packets: 0"), "{counted}");
+            }
+            Backend::Legacy => {
+                for word in ["ERROR none of podwall's rules", "legacy ipv4", "NET_RAW"] {
+                    assert!(checked.contains(word), "{checked}");
+                    assert!(counted.contains(word), "{counted}");
+                }
+            }
+        }
+        remove().unwrap();
+    }
 }
 
 #[test]

@@ -6,33 +6,12 @@ mod common;
 use std::net::IpAddr;
 
 use common::backends::backends;
-use common::{Namespace, ip, iptables, restore, save};
+use common::wishes::{queue, wanted, wishes};
+use common::{Namespace, dump, ip, iptables, restore, save, with_eth};
 use podwall_deploy::{
-    Backend, Difference, Family, Redirect, RedirectError, Wanted, check, gateways, install,
-    install_with, own_addresses, plan, remove,
+    Backend, Difference, Family, Redirect, RedirectError, UdpDeny, Wanted, check, gateways,
+    install, install_with, own_addresses, plan, remove,
 };
-
-fn wanted() -> Wanted {
-    let nodes = ["10.1.0.1", "fd00::1", "::ffff:10.1.0.9"];
-    Wanted::new(
-        Redirect::new(15006, 15007).unwrap(),
-        nodes.map(|node| node.parse::<IpAddr>().unwrap()),
-    )
-    .unwrap()
-}
-
-/// Both families of a back end, as text.
-fn dump(backend: Backend) -> String {
-    Family::ALL.map(|family| save(backend, family)).concat()
-}
-
-/// Gives the pod an interface with a v4 and a v6 address.
-fn with_eth() {
-    ip("link add eth0 type veth peer name other");
-    ip("addr add 10.1.0.5/24 dev eth0");
-    ip("addr add fd00::5/64 dev eth0 nodad");
-    ip("link set eth0 up");
-}
 
 #[test]
 fn p19_twenty_reruns_give_the_same_dump() {
@@ -41,15 +20,17 @@ fn p19_twenty_reruns_give_the_same_dump() {
             return;
         };
         with_eth();
-        install_with(&wanted(), &[backend]).unwrap();
-        let first = dump(backend);
-        assert!(first.contains("PODWALL_REDIRECT"), "{first}");
-        for _ in 0..20 {
-            let report = install_with(&wanted(), &[backend]).unwrap();
-            assert_eq!(report.warnings, Vec::<String>::new());
-            assert_eq!(dump(backend), first);
+        for wanted in wishes() {
+            install_with(&wanted, &[backend]).unwrap();
+            let first = dump(backend);
+            assert!(first.contains("PODWALL_INPUT"), "{first}");
+            for _ in 0..20 {
+                let report = install_with(&wanted, &[backend]).unwrap();
+                assert_eq!(report.warnings, Vec::<String>::new());
+                assert_eq!(dump(backend), first);
+            }
+            assert!(check(&wanted).unwrap().as_wanted());
         }
-        assert!(check(&wanted()).unwrap().as_wanted());
     }
 }
 
@@ -64,37 +45,52 @@ fn p19_removal_leaves_what_was_there_before() {
             iptables(backend, family, "-t nat -N OTHERS");
             iptables(backend, family, "-t nat -A OUTPUT -p tcp -j OTHERS");
             iptables(backend, family, "-t filter -A INPUT -p gre -j DROP");
+            iptables(backend, family, "-t mangle -A INPUT -p gre -j DROP");
         }
         let before = dump(backend);
-        install_with(&wanted(), &[backend]).unwrap();
-        assert_ne!(dump(backend), before);
-        let removed = remove().unwrap();
-        assert_eq!(dump(backend), before);
-        let order: Vec<String> = removed.steps.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            order,
-            ["ipv6 nat", "ipv4 nat", "ipv6 filter", "ipv4 filter"]
-        );
-        assert_eq!(remove().unwrap().steps, []);
-        let differences = check(&wanted()).unwrap().differences;
-        assert!(!differences.is_empty());
+        for (wanted, second) in wishes().into_iter().zip(["nat", "nat", "mangle", "mangle"]) {
+            install_with(&wanted, &[backend]).unwrap();
+            assert_ne!(dump(backend), before);
+            let removed = remove().unwrap();
+            assert_eq!(dump(backend), before);
+            let order: Vec<String> = removed.steps.iter().map(ToString::to_string).collect();
+            let expected = [
+                format!("ipv6 {second}"),
+                format!("ipv4 {second}"),
+                "ipv6 filter".to_owned(),
+                "ipv4 filter".to_owned(),
+            ];
+            assert_eq!(order, expected);
+            assert_eq!(remove().unwrap().steps, []);
+            assert!(!check(&wanted).unwrap().as_wanted());
+        }
     }
 }
 
 /// Takes away or changes each rule alone: check must see each, and install must mend what is ours.
 #[test]
-fn p19_check_sees_every_single_change() {
-    for backend in backends("p19_check_sees_every_single_change") {
-        let Some(_pod) = Namespace::enter("p19_check_sees_every_single_change") else {
+fn p19_check_sees_every_single_change_of_mode_redirect() {
+    sees_every_single_change("p19_check_sees_every_change_redirect", &wanted());
+}
+
+#[test]
+fn p19_check_sees_every_single_change_of_mode_queue() {
+    let queue = queue("15871:1", UdpDeny::Drop);
+    sees_every_single_change("p19_check_sees_every_change_queue", &queue);
+}
+
+fn sees_every_single_change(name: &str, wanted: &Wanted) {
+    for backend in backends(name) {
+        let Some(_pod) = Namespace::enter(name) else {
             return;
         };
         with_eth();
-        install_with(&wanted(), &[backend]).unwrap();
+        install_with(wanted, &[backend]).unwrap();
         let good = dump(backend);
         for family in Family::ALL {
             for Change { table, line, undo } in changes(&save(backend, family)) {
                 restore(backend, family, &format!("*{table}\n{line}\nCOMMIT\n"));
-                let differences = check(&wanted()).unwrap().differences;
+                let differences = check(wanted).unwrap().differences;
                 assert!(
                     !differences.is_empty(),
                     "{backend} {family} {table}: not seen: {line}"
@@ -102,7 +98,7 @@ fn p19_check_sees_every_single_change() {
                 if let Some(undo) = undo {
                     restore(backend, family, &format!("*{table}\n{undo}\nCOMMIT\n"));
                 } else {
-                    install_with(&wanted(), &[backend]).unwrap();
+                    install_with(wanted, &[backend]).unwrap();
                 }
                 assert_eq!(
                     dump(backend),
@@ -161,23 +157,53 @@ fn changes(dump: &str) -> Vec<Change> {
 }
 
 #[test]
-fn p19_other_flags_replace_the_old_rules() {
+fn p19_other_flags_replace_the_old_rules_and_are_named_with_both_values() {
     for backend in backends("p19_other_flags_replace_the_old_rules") {
         let Some(_pod) = Namespace::enter("p19_other_flags_replace_the_old_rules") else {
             return;
         };
         with_eth();
-        let other = Wanted::new(
-            Redirect::new(25006, 25007).unwrap(),
-            ["10.1.0.2".parse().unwrap()],
-        )
-        .unwrap();
-        install_with(&other, &[backend]).unwrap();
-        let clean = dump(backend);
-        install_with(&wanted(), &[backend]).unwrap();
-        assert!(!check(&other).unwrap().as_wanted());
-        install_with(&other, &[backend]).unwrap();
-        assert_eq!(dump(backend), clean);
+        let redirect = Redirect::new(25006, 25007).unwrap();
+        let other = Wanted::new(redirect, ["10.1.0.2".parse().unwrap()]).unwrap();
+        for (old, new, named) in [
+            (
+                wanted(),
+                other.clone(),
+                &[
+                    "installed --listen-port 15006, wanted --listen-port 25006",
+                    "installed --canary-port 15007, wanted --canary-port 25007",
+                    "installed --node-address 10.1.0.1,10.1.0.9,fd00::1, wanted --node-address 10.1.0.2",
+                ][..],
+            ),
+            (
+                queue("5:2", UdpDeny::Drop),
+                queue("15871:1", UdpDeny::Unreachable),
+                &[
+                    "installed --queues 5:2, wanted --queues 15871:1",
+                    "installed --udp-deny drop, wanted --udp-deny unreachable",
+                ],
+            ),
+            (
+                wanted(),
+                queue("15871:1", UdpDeny::Drop),
+                &["installed --mode redirect, wanted --mode queue"],
+            ),
+            (
+                queue("5:2", UdpDeny::Drop),
+                other,
+                &["installed --mode queue, wanted --mode redirect"],
+            ),
+        ] {
+            remove().unwrap();
+            install_with(&new, &[backend]).unwrap();
+            let clean = dump(backend);
+            install_with(&old, &[backend]).unwrap();
+            let differences = check(&new).unwrap().differences;
+            let lines: Vec<String> = differences.iter().map(ToString::to_string).collect();
+            assert_eq!(lines, named, "{backend}");
+            install_with(&new, &[backend]).unwrap();
+            assert_eq!(dump(backend), clean, "{backend}");
+        }
     }
 }
 
@@ -203,117 +229,6 @@ fn p19_leftovers_of_other_versions_go() {
         let dump = dump(backend);
         assert_eq!(dump.replace(":THEIRS -\n", ""), clean, "{dump}");
     }
-}
-
-#[test]
-fn foreign_rules_in_filter_move_behind_ours() {
-    for backend in backends("foreign_rules_in_filter_move_behind_ours") {
-        let Some(_pod) = Namespace::enter("foreign_rules_in_filter_move_behind_ours") else {
-            return;
-        };
-        with_eth();
-        install_with(&wanted(), &[backend]).unwrap();
-        iptables(
-            backend,
-            Family::Ipv6,
-            "-I INPUT -p tcp --dport 22 -j ACCEPT",
-        );
-        let differences = check(&wanted()).unwrap().differences;
-        assert_eq!(
-            differences
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>(),
-            ["ipv6 filter: foreign rule ahead of podwall's: \
-              -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT"]
-        );
-        install_with(&wanted(), &[backend]).unwrap();
-        let dump = save(backend, Family::Ipv6);
-        assert!(
-            dump.find("-A INPUT -j PODWALL_INPUT") < dump.find("--dport 22"),
-            "{dump}"
-        );
-    }
-}
-
-/// Each row: the foreign rules, and what the error must name.
-const FOREIGN: &[(&[&str], &str)] = &[
-    (
-        &["-t nat -A PREROUTING -p tcp -j REDIRECT --to-ports 99"],
-        "--to-ports 99",
-    ),
-    (
-        &["-t nat -A PREROUTING -p udp --dport 53 -j REDIRECT --to-ports 98"],
-        "--to-ports 98",
-    ),
-    (
-        &[
-            "-t nat -N ISTIO",
-            "-t nat -A ISTIO -p tcp -j REDIRECT",
-            "-t nat -A PREROUTING -j ISTIO",
-        ],
-        "-A PREROUTING -j ISTIO",
-    ),
-    (
-        &["-t mangle -A PREROUTING -p tcp -j TPROXY --on-port 97"],
-        "--on-port 97",
-    ),
-];
-
-#[test]
-fn foreign_nat_and_tproxy_are_refused_by_name_before_any_change() {
-    for holder in backends("foreign_nat_and_tproxy_are_refused_by_name_before_any_change") {
-        for family in Family::ALL {
-            for (lines, named) in FOREIGN {
-                let Some(_pod) = Namespace::enter("foreign_nat_is_refused") else {
-                    return;
-                };
-                for line in *lines {
-                    iptables(holder, family, line);
-                }
-                let before = Backend::ORDER.map(dump);
-                let error = install(&wanted()).unwrap_err();
-                assert!(matches!(error, RedirectError::Foreign { .. }), "{error}");
-                let text = error.to_string();
-                for word in [*named, &family.to_string(), &holder.to_string()] {
-                    assert!(text.contains(word), "{text}: does not name {word}");
-                }
-                assert_eq!(Backend::ORDER.map(dump), before);
-                let report = check(&wanted()).unwrap();
-                assert!(
-                    report
-                        .differences
-                        .iter()
-                        .any(|d| matches!(d, Difference::Foreign(_)))
-                );
-            }
-        }
-    }
-}
-
-#[test]
-fn foreign_nat_behind_ours_is_no_matter() {
-    let Some(_pod) = Namespace::enter("foreign_nat_behind_ours_is_no_matter") else {
-        return;
-    };
-    install(&wanted()).unwrap();
-    iptables(
-        Backend::Nft,
-        Family::Ipv4,
-        "-t nat -A PREROUTING -p tcp -j REDIRECT --to-ports 99",
-    );
-    assert!(check(&wanted()).unwrap().as_wanted());
-    install(&wanted()).unwrap();
-    iptables(
-        Backend::Nft,
-        Family::Ipv4,
-        "-t nat -I PREROUTING -p tcp -j REDIRECT --to-ports 98",
-    );
-    let error = install(&wanted()).unwrap_err().to_string();
-    assert!(
-        error.contains("--to-ports 98") && !error.contains("--to-ports 99"),
-        "{error}"
-    );
 }
 
 #[test]

@@ -10,6 +10,7 @@
 
 mod common {
     pub mod backends;
+    #[allow(dead_code)]
     pub mod wire;
 }
 

@@ -7,6 +7,7 @@
 )]
 
 pub mod backends;
+pub mod wishes;
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -129,4 +130,17 @@ pub fn ip(arguments: &str) {
         .status()
         .unwrap();
     assert!(status.success(), "ip {arguments}");
+}
+
+/// Both families of a back end, as text.
+pub fn dump(backend: Backend) -> String {
+    Family::ALL.map(|family| save(backend, family)).concat()
+}
+
+/// Gives the pod an interface with a v4 and a v6 address.
+pub fn with_eth() {
+    ip("link add eth0 type veth peer name other");
+    ip("addr add 10.1.0.5/24 dev eth0");
+    ip("addr add fd00::5/64 dev eth0 nodad");
+    ip("link set eth0 up");
 }
