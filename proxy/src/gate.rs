@@ -22,7 +22,7 @@ use podwall_policy::flow::{Direction, Flow, Protocol};
 use tokio::sync::mpsc;
 
 use crate::account::Revocation;
-use crate::arrival::{Mode, OriginalDst, SourceAddr};
+use crate::arrival::{ADMITTED, Mode, OriginalDst, REFUSED, SourceAddr};
 use crate::clerk::Clerk;
 use crate::config::Queues;
 use crate::farewell::{End, Farewell};
@@ -197,6 +197,7 @@ impl Gate {
     /// From now on nobody new is let in.
     pub fn drain(&self) {
         self.shared.draining.store(true, Ordering::SeqCst);
+        self.shared.bells.iter().for_each(Bell::ring);
     }
 
     /// How many flows were let in and have not ended.
@@ -248,12 +249,13 @@ impl Shared {
         self.stopped.load(Ordering::SeqCst)
     }
 
-    /// Whether the flow came in: to an address of this pod, from none of its own.
-    fn is_inbound(&self, tuple: &Tuple, now: Instant) -> bool {
+    /// Whether the flow came in: from no address of this pod, to one of its own or, where it was let in (`mark`), to
+    /// one that it shares, such as a multicast group.
+    fn is_inbound(&self, tuple: &Tuple, mark: u32, now: Instant) -> bool {
         let source = tuple.source.ip();
         !source.is_loopback()
-            && self.own.contains(tuple.destination.ip(), now)
             && !self.own.contains(source, now)
+            && (mark & (ADMITTED | REFUSED) != 0 || self.own.contains(tuple.destination.ip(), now))
     }
 
     /// Remembers a flow that is being let in. Where there is no room its line is written now.

@@ -202,7 +202,9 @@ impl Sweep {
         let mut entries = Vec::new();
         let shared = &self.shared;
         self.conntrack.dump(&mut |entry: Entry| {
-            if concerns(touched, entry.tuple.source.ip()) && shared.is_inbound(&entry.tuple, now) {
+            if concerns(touched, entry.tuple.source.ip())
+                && shared.is_inbound(&entry.tuple, entry.mark, now)
+            {
                 entries.push(entry);
             }
         })?;
@@ -252,7 +254,7 @@ impl Sweep {
             let tuple = Tuple::new(Protocol::Tcp, socket.remote, socket.local);
             if listening.contains(&tuple.destination.port())
                 && concerns(touched, tuple.source.ip())
-                && shared.is_inbound(&tuple, now)
+                && shared.is_inbound(&tuple, 0, now)
             {
                 inbound.push(tuple);
             }
