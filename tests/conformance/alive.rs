@@ -192,3 +192,8 @@ fn play(mode: Mode) {
 fn alive_in_mode_redirect() {
     play(Mode::Redirect);
 }
+
+#[test]
+fn alive_in_mode_queue() {
+    play(Mode::Queue);
+}

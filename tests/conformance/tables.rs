@@ -16,8 +16,18 @@ fn upstream_tcp_in_mode_redirect() {
 }
 
 #[test]
+fn upstream_tcp_in_mode_queue() {
+    hold(Mode::Queue, &upstream::tcp());
+}
+
+#[test]
 fn upstream_udp_in_mode_redirect() {
     hold(Mode::Redirect, &upstream::udp());
+}
+
+#[test]
+fn upstream_udp_in_mode_queue() {
+    hold(Mode::Queue, &upstream::udp());
 }
 
 #[test]
@@ -26,8 +36,18 @@ fn upstream_sctp_in_mode_redirect() {
 }
 
 #[test]
+fn upstream_sctp_in_mode_queue() {
+    hold(Mode::Queue, &upstream::sctp());
+}
+
+#[test]
 fn beyond_upstream_in_mode_redirect() {
     hold(Mode::Redirect, &beyond::cases());
+}
+
+#[test]
+fn beyond_upstream_in_mode_queue() {
+    hold(Mode::Queue, &beyond::cases());
 }
 
 /// Plays all cases in one town; every row that is not as its table says is told.
