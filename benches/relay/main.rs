@@ -1,23 +1,26 @@
-//! What podwall costs in mode `redirect`, beside a direct baseline in the same run.
+//! What podwall costs in either mode, beside a direct baseline in the same run.
 //!
-//! Two pods serve the same application, one plain and one behind podwall; a third pod asks. Rounds
-//! alternate between the two, and every figure is a ratio of the same round. Application and sidecar
+//! Four pods serve the same application: one plain, one behind podwall in each mode, and one whose queue is served by a
+//! loop that lets everything in, which is the least that mode `queue` can cost. Another pod asks. Every round goes
+//! through all of them in turn, and every figure is a ratio of the same round. Application and sidecar
 //! share one processor, the client has another. Congestion control is reno: bbr's pacing would hide
 //! everything. No number is asserted. `-- --svg FILE` draws the ratios, `-- --rounds N` (default 5).
 
 // A bench that cannot do its work ends; its table goes to stdout.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use podwall_lab::{Lab, LabResult, Pod, PodSpec, Sidecar};
+use podwall_lab::{Lab, LabResult, Mode, Pod, PodSpec, Setting, Sidecar, Source};
 
 mod app;
+mod bare;
 mod load;
 mod report;
 
-use report::Report;
+use report::{BARE, DIRECT, QUEUE, REDIRECT, Report};
 
 /// How long each figure is measured in each round.
 const SLICE: Duration = Duration::from_millis(1000);
@@ -64,77 +67,114 @@ struct Bench {
     client: Pod,
     rogue: Pod,
     plain: Pod,
-    guarded: Pod,
-    sidecar: Sidecar,
+    bare: Pod,
+    redirect: Guarded,
+    queue: Guarded,
     lab: Lab,
+}
+
+/// A pod behind podwall.
+struct Guarded {
+    pod: Pod,
+    sidecar: Sidecar,
+}
+
+impl Guarded {
+    fn target(&self) -> SocketAddr {
+        (self.pod.v4(), PORT).into()
+    }
+
+    fn memory(&self) -> f64 {
+        load::anonymous_memory(self.sidecar.process().pid())
+    }
 }
 
 fn build() -> LabResult<Bench> {
     let mut lab = Lab::start()?;
-    let (client, rogue, plain, guarded) = lab.batch(|lab| {
+    let pods = lab.batch(|lab| {
         lab.namespace("bench", &[])?;
         let pod = |lab: &mut Lab, name: &str, app: &str| {
             lab.pod(PodSpec::new("bench", name).label("app", app))
         };
-        let pods = (
+        let pods = [
             pod(lab, "client", "client")?,
             pod(lab, "rogue", "rogue")?,
             pod(lab, "plain", "plain")?,
-            pod(lab, "guarded", "server")?,
-        );
+            pod(lab, "bare", "bare")?,
+            pod(lab, "redirect", "server")?,
+            pod(lab, "queue", "server")?,
+        ];
         lab.set_policies_yaml(POLICY)?;
         Ok(pods)
     })?;
-    for pod in [&client, &rogue, &plain, &guarded] {
+    for pod in &pods {
         // Thousands of connections a second from few addresses: ports must come back at once.
         pod.place().sysctl("net.ipv4.tcp_tw_reuse", "1")?;
         pod.place()
             .sysctl("net.ipv4.ip_local_port_range", "2000 65000")?;
     }
+    let [client, rogue, plain, bare, redirect, queue] = pods;
     let program = PathBuf::from(env!("CARGO_BIN_EXE_podwall"));
-    let sidecar = Sidecar::start(&lab, &guarded, &program, &[])?;
-    load::pin_process(sidecar.process().pid(), SERVER_CPU);
+    let guard = |mode, pod| {
+        let setting = Setting {
+            mode,
+            source: Source::Manifests,
+            shared: &[],
+            more: &[],
+        };
+        let sidecar = Sidecar::start_as(&setting, &lab, &pod, &program)?;
+        load::pin_process(sidecar.process().pid(), SERVER_CPU);
+        LabResult::Ok(Guarded { pod, sidecar })
+    };
+    let (redirect, queue) = (guard(Mode::Redirect, redirect)?, guard(Mode::Queue, queue)?);
+    let installed = Sidecar::redirect_as(Mode::Queue, &lab, &bare, &program, &[])?;
+    assert!(installed.status.success(), "{}", installed.stderr);
     Ok(Bench {
         client,
         rogue,
         plain,
-        guarded,
-        sidecar,
+        bare,
+        redirect,
+        queue,
         lab,
     })
 }
 
 fn measure(rounds: usize) -> LabResult<Report> {
     let bench = build()?;
-    let _plain = app::App::start(&bench.plain, PORT, SERVER_CPU)?;
-    let _guarded = app::App::start(&bench.guarded, PORT, SERVER_CPU)?;
+    let mut sides = [
+        (DIRECT, &bench.plain),
+        (BARE, &bench.bare),
+        (REDIRECT, &bench.redirect.pod),
+        (QUEUE, &bench.queue.pod),
+    ];
+    let _apps: Vec<app::App> = sides
+        .iter()
+        .map(|(_, pod)| app::App::start(pod, PORT, SERVER_CPU))
+        .collect::<LabResult<_>>()?;
+    let _loop = bare::Bare::start(&bench.bare, SERVER_CPU);
     let mut report = Report::default();
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
+        // The order changes, so that a drift of the machine falls on all sides.
+        sides.rotate_left(1);
         for figure in load::FIGURES {
-            // The order alternates, so that a drift of the machine falls on both sides.
-            let mut sides = [("direct", &bench.plain), ("redirect", &bench.guarded)];
-            if round % 2 == 1 {
-                sides.reverse();
-            }
             for (name, server) in sides {
                 let target = (server.v4(), PORT).into();
                 let values = load::run(&bench.client, *figure, target, SLICE, CLIENT_CPU)?;
                 report.add(name, values);
             }
         }
-        let target = (bench.guarded.v4(), PORT).into();
-        report.add(
-            "redirect",
-            load::denied(&bench.rogue, target, SLICE, CLIENT_CPU)?,
-        );
+        for (name, guarded) in [(REDIRECT, &bench.redirect), (QUEUE, &bench.queue)] {
+            let denied = load::denied(&bench.rogue, guarded.target(), SLICE, CLIENT_CPU)?;
+            report.add(name, denied);
+        }
     }
-    let idle = load::anonymous_memory(bench.sidecar.process().pid());
-    let target = (bench.guarded.v4(), PORT).into();
-    let held = load::hold(&bench.client, target, HELD, || {
-        load::anonymous_memory(bench.sidecar.process().pid())
-    })?;
-    report.memory(idle, held, HELD);
+    for (name, guarded) in [(REDIRECT, &bench.redirect), (QUEUE, &bench.queue)] {
+        let idle = guarded.memory();
+        let held = load::hold(&bench.client, guarded.target(), HELD, || guarded.memory())?;
+        report.memory(name, idle, held, HELD);
+    }
     drop(bench.lab);
     Ok(report)
 }
