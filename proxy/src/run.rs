@@ -269,6 +269,7 @@ fn follow(
     recheck: &Arc<Recheck>,
 ) -> Result<Following, RunError> {
     let (world, live, recheck) = (Arc::clone(world), Arc::clone(live), Arc::clone(recheck));
+    let mut unserved = datagrams::Unserved::new(config);
     let take_in = move |change| {
         let touched = world.apply(change);
         recheck.note(&touched);
@@ -276,6 +277,7 @@ fn follow(
         if turned > 0 {
             tracing::info!("a change turned the verdict of {turned} open connections");
         }
+        unserved.look(&world);
     };
     source::follow(&config.source, &config.subject, take_in)
 }

@@ -84,6 +84,13 @@ impl World {
         &self.subject
     }
 
+    /// The UDP ports that it declares, as far as is known. Waits for the writer; to be asked by it.
+    #[must_use]
+    pub fn declared_udp_ports(&self) -> Arc<[u16]> {
+        let books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        books.udp_ports()
+    }
+
     /// Rules on a flow from `source` by what is known now. Never waits for more to be known.
     ///
     /// The node is let in without asking what is known; elsewhere than on its ports, if it has such,

@@ -1,4 +1,4 @@
-//! The UDP side: its listeners, its share of the descriptors, its task.
+//! The UDP side: its listeners, its share of the descriptors, its task, and what the pod declares beyond it.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use crate::config::{Config, UdpPort};
 use crate::connection::{Doorkeeper, DrainPhase};
 use crate::datagram::{DatagramError, Keeper, Recheck, Settings};
 use crate::intercept::datagram::DatagramDoor;
+use crate::world::World;
 
 /// The task that carries datagrams.
 pub(super) type Carrying = JoinHandle<Result<(), DatagramError>>;
@@ -59,4 +60,42 @@ pub(super) fn serve(
     };
     let keeper = Keeper::new(doorkeeper, doors, recheck, settings).map_err(DatagramError::from)?;
     Ok(tokio::spawn(keeper.keep(phase)))
+}
+
+/// Says which UDP ports the pod declares that nobody serves, whenever that changes.
+#[derive(Debug)]
+pub(super) struct Unserved {
+    served: Vec<u16>,
+    told: Vec<u16>,
+}
+
+impl Unserved {
+    pub(super) fn new(config: &Config) -> Self {
+        let carried = config.udp_ports.iter().map(|one| one.port);
+        let open = config.unguarded_udp_ports.iter().copied();
+        Self {
+            served: carried.chain(open).collect(),
+            told: Vec::new(),
+        }
+    }
+
+    /// To be called by whoever changes the world.
+    pub(super) fn look(&mut self, world: &World) {
+        let declared = world.declared_udp_ports();
+        let unserved = declared.iter().filter(|port| !self.served.contains(port));
+        let unserved: Vec<u16> = unserved.copied().collect();
+        if unserved == self.told {
+            return;
+        }
+        if !unserved.is_empty() {
+            let list: Vec<String> = unserved.iter().map(u16::to_string).collect();
+            tracing::warn!(
+                "pod {} declares UDP ports {} that neither --udp-port nor --unguarded-port names: what is sent \
+                 there is dropped",
+                world.subject(),
+                list.join(", ")
+            );
+        }
+        self.told = unserved;
+    }
 }

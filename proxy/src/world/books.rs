@@ -71,6 +71,12 @@ impl Books {
         }
     }
 
+    /// The UDP ports that the subject declares; none while it is not known.
+    pub(super) fn udp_ports(&self) -> Arc<[u16]> {
+        let pod = self.pod.as_ref();
+        pod.map_or_else(Arc::default, |pod| Arc::clone(&pod.udp_ports))
+    }
+
     pub(super) fn upsert(&mut self, object: &Object) {
         match object {
             Object::Pod(pod) => self.saw(pod),

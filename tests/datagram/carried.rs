@@ -1,0 +1,182 @@
+//! What is let in is carried whole, both ways, and the answer comes from where the client has asked.
+
+use std::net::{IpAddr, SocketAddr};
+
+use podwall_lab::{Pod, PodSpec, Signal};
+
+use super::stage::{App, Client, DNS, MDNS, both, guarded, guarded_with, line, metric, start};
+use crate::inside::run;
+use crate::support::{CART_ONLY, SOON, Scene, podwall};
+
+/// The address of a pod in the family of `to`.
+fn own(pod: &Pod, to: SocketAddr) -> IpAddr {
+    match to {
+        SocketAddr::V4(_) => pod.v4().into(),
+        SocketAddr::V6(_) => pod.v6().into(),
+    }
+}
+
+#[test]
+fn p02_each_port_and_family_reaches_its_application_and_the_answer_comes_back() {
+    let scene = guarded_with(CART_ONLY, &["--drain-timeout", "1s"]);
+    let mut clients = Vec::new();
+    for port in [DNS, MDNS] {
+        let app = App::listen(&scene.web, port);
+        for to in both(&scene.web, port) {
+            let client = Client::new(&scene.cart, to);
+            client.say(b"a question");
+            let (words, from) = app.hear();
+            assert_eq!(words, b"a question");
+            // P15, P33: the pod's own address of that family, never loopback.
+            assert_eq!(from.ip(), to.ip());
+            app.answer(b"the answer", from);
+            // A connected socket takes nothing from any other address or port.
+            assert_eq!(client.hear(), b"the answer", "{to}");
+            clients.push((client, to));
+        }
+    }
+    assert_eq!(metric(&scene, "podwall_udp_sessions"), 4.0);
+    scene.sidecar().process().signal(Signal::TERM).unwrap();
+    scene.sidecar().process().wait(SOON).unwrap();
+    for (client, to) in &clients {
+        let line = line(&scene, "connection", client.address());
+        let said = [
+            ("mode", "redirect".into()),
+            ("peer", "shop/cart".into()),
+            ("destination", to.ip().to_string().into()),
+            ("destination_port", to.port().into()),
+            ("verdict", "allow".into()),
+            ("reason", "rule".into()),
+            ("policy", "shop/cart-only".into()),
+            ("bytes_in", 10.into()),
+            ("bytes_out", 10.into()),
+            ("end", "stopped".into()),
+        ];
+        for (field, wanted) in said {
+            let wanted: serde_json::Value = wanted;
+            assert_eq!(line[field], wanted, "{field} of {line}");
+        }
+    }
+}
+
+/// One client port towards two ports and both families of the pod: four sessions, and no answer goes astray (P1).
+#[test]
+fn p01_one_source_port_towards_two_ports() {
+    let scene = guarded(CART_ONLY);
+    let _apps = [DNS, MDNS].map(|port| App::listen(&scene.web, port).echo());
+    let mut clients = Vec::new();
+    let unbound = scene.cart.place().enter(|| {
+        for port in [DNS, MDNS] {
+            for to in both(&scene.web, port) {
+                let socket = socket2::Socket::new(
+                    socket2::Domain::for_address(to),
+                    socket2::Type::DGRAM,
+                    None,
+                );
+                let socket = socket.unwrap();
+                socket.set_reuse_address(true).unwrap();
+                let source = SocketAddr::new(own(&scene.cart, to), 4000);
+                socket.bind(&source.into()).unwrap();
+                socket.connect(&to.into()).unwrap();
+                socket.set_read_timeout(Some(SOON)).unwrap();
+                clients.push(Client(socket.into()));
+            }
+        }
+    });
+    unbound.unwrap();
+    for (number, client) in clients.iter().enumerate() {
+        client.ask(format!("number {number}").as_bytes());
+    }
+    for client in &clients {
+        assert!(client.has_heard_nothing());
+    }
+}
+
+#[test]
+fn the_largest_datagrams_are_carried_whole() {
+    let scene = guarded(CART_ONLY);
+    let _app = App::listen(&scene.web, DNS).echo();
+    for (to, largest) in both(&scene.web, DNS).into_iter().zip([65_507, 65_527]) {
+        let client = Client::new(&scene.cart, to);
+        let words: Vec<u8> = (0..largest).map(|at: u32| (at / 7) as u8).collect();
+        client.ask(&words);
+        client.ask(b"");
+        client.ask(b"a small one");
+    }
+}
+
+/// The redirect knows one address of each family; the client that asked another one is answered from that.
+#[test]
+fn p02_answers_come_from_the_address_that_was_asked_where_a_pod_has_several() {
+    let mut scene = Scene::bare(CART_ONLY);
+    let more: [IpAddr; 2] = [
+        "10.210.7.7".parse().unwrap(),
+        "fd10:210::77".parse().unwrap(),
+    ];
+    let several = PodSpec::new("shop", "several").label("app", "web");
+    let several = more.iter().fold(several, |spec, one| spec.also(*one));
+    scene.web = scene.lab.pod(several).unwrap();
+    start(&mut scene, &podwall(), &[]);
+    let _app = App::listen(&scene.web, DNS).echo();
+    for address in more {
+        let to = SocketAddr::new(address, DNS);
+        Client::new(&scene.cart, to).ask(b"at the second address");
+    }
+    for to in both(&scene.web, DNS) {
+        Client::new(&scene.cart, to).ask(b"at the first");
+    }
+}
+
+/// A pod that calls itself through somebody who rewrites both addresses, as a node does for its Services.
+#[test]
+fn s68_a_pod_that_comes_back_to_itself_by_its_node_is_let_in() {
+    let scene = guarded(CART_ONLY);
+    let _app = App::listen(&scene.web, DNS).echo();
+    // Rules of the node's own, as kube-proxy writes them.
+    for (program, service, pod) in [
+        ("iptables-nft", "10.96.0.53/32", scene.web.v4().to_string()),
+        (
+            "ip6tables-nft",
+            "fd96::53/128",
+            format!("[{}]", scene.web.v6()),
+        ),
+    ] {
+        let node = scene.lab.node();
+        run(
+            node,
+            &format!(
+                "{program} -t nat -A PREROUTING -d {service} -p udp -j DNAT --to-destination {pod}:{DNS}"
+            ),
+        );
+        run(
+            node,
+            &format!(
+                "{program} -t nat -A POSTROUTING -m conntrack --ctstate DNAT -p udp -j MASQUERADE"
+            ),
+        );
+    }
+    // As the bridge plug-in's hairpinMode does it.
+    for port in run(scene.lab.node(), "ip -o link show master br0").lines() {
+        let name = port.split([':', '@']).nth(1).unwrap();
+        run(
+            scene.lab.node(),
+            &format!("ip link set dev {name} type bridge_slave hairpin on"),
+        );
+    }
+    for service in ["10.96.0.53:53", "[fd96::53]:53"] {
+        Client::new(&scene.web, service.parse().unwrap()).ask(b"to myself");
+    }
+}
+
+/// Loopback and the pod's own addresses from inside never meet podwall.
+#[test]
+fn s68_the_pods_own_datagrams_to_itself_pass() {
+    let scene = guarded(CART_ONLY);
+    let _app = App::listen(&scene.web, DNS).echo();
+    let loopback = ["127.0.0.1:53", "[::1]:53"].map(|one| one.parse().unwrap());
+    for to in both(&scene.web, DNS).into_iter().chain(loopback) {
+        Client::new(&scene.web, to).ask(b"inside");
+    }
+    assert!(scene.sidecar().log().is_empty());
+    assert_eq!(metric(&scene, "podwall_udp_sessions"), 0.0);
+}

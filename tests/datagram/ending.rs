@@ -1,0 +1,64 @@
+//! SIGTERM: no new session, live ones go on until the deadline.
+
+use std::time::{Duration, Instant};
+
+use podwall_lab::{Signal, wait_until};
+
+use super::stage::{App, Client, DNS, both, guarded_with, line};
+use crate::support::{CART_ONLY, SOON, Scene};
+
+fn ask_to_stop(scene: &Scene) {
+    scene.sidecar().process().signal(Signal::TERM).unwrap();
+    let refused = || {
+        let newcomer = Client::new(&scene.cart, both(&scene.web, DNS)[0]);
+        newcomer.say(b"let me in");
+        let said = |line: &serde_json::Value| {
+            line["reason"] == "draining" && line["source_port"] == newcomer.address().port()
+        };
+        scene
+            .sidecar()
+            .wait_log(0, said, Duration::from_millis(200))
+            .is_ok()
+    };
+    assert!(wait_until(SOON, refused), "newcomers are let in still");
+}
+
+#[test]
+fn live_sessions_go_on_and_are_ended_at_the_deadline() {
+    let scene = guarded_with(CART_ONLY, &["--drain-timeout", "2s"]);
+    let _app = App::listen(&scene.web, DNS).echo();
+    let clients = both(&scene.web, DNS).map(|to| Client::new(&scene.cart, to));
+    clients.iter().for_each(|client| client.ask(b"in"));
+    ask_to_stop(&scene);
+    clients.iter().for_each(|client| client.ask(b"in still"));
+    assert_eq!(
+        scene.sidecar().process().wait(SOON).unwrap().code(),
+        Some(0)
+    );
+    for client in &clients {
+        let line = line(&scene, "connection", client.address());
+        assert_eq!(line["end"], "stopped", "{line}");
+    }
+}
+
+/// What is silent has nothing under way: a pod that ends does not wait for the deadline because of it.
+#[test]
+fn silent_sessions_end_before_the_deadline() {
+    let scene = guarded_with(CART_ONLY, &["--drain-timeout", "1h"]);
+    let _app = App::listen(&scene.web, DNS).echo();
+    let clients = both(&scene.web, DNS).map(|to| Client::new(&scene.cart, to));
+    clients.iter().for_each(|client| client.ask(b"in"));
+    let began = Instant::now();
+    ask_to_stop(&scene);
+    assert_eq!(
+        scene.sidecar().process().wait(SOON).unwrap().code(),
+        Some(0)
+    );
+    assert!(
+        began.elapsed() >= Duration::from_secs(4),
+        "they had their time"
+    );
+    for client in &clients {
+        assert_eq!(line(&scene, "connection", client.address())["end"], "idle");
+    }
+}
