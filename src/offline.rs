@@ -107,14 +107,21 @@ pub fn other_addresses(source: &Pod, destination: &Pod) -> Option<(IpAddr, IpAdd
     of_family(source).zip(of_family(destination))
 }
 
-/// Says on stderr what the policies do not: what of UDP and SCTP mode redirect drops without asking them.
+/// Says on stderr what the policies do not: what of UDP and SCTP is dropped without asking them.
 pub fn say_uncarried(ports: &[Port]) {
-    if ports.iter().any(|port| port.protocol != Protocol::Tcp) {
-        eprintln!(
-            "note: this is what the policies say; in mode redirect podwall judges UDP on the ports of --udp-port, lets \
-             everybody in on those of --unguarded-port, and drops all other inbound UDP and SCTP"
-        );
-    }
+    let has = |protocol| ports.iter().any(|port| port.protocol == protocol);
+    let redirect = match (has(Protocol::Udp), has(Protocol::Sctp)) {
+        (false, false) => return,
+        (true, false) => "UDP is judged on the ports of --udp-port only and dropped on others",
+        (false, true) => "SCTP is dropped on all ports",
+        (true, true) => {
+            "UDP is judged on the ports of --udp-port only, and dropped on others, as SCTP is on all"
+        }
+    };
+    eprintln!(
+        "note: this is what the policies say, and mode queue does, on every port; in mode redirect {redirect}. \
+         --unguarded-port lets everybody in, in both modes"
+    );
 }
 
 /// What podwall enforces of the two directions today.

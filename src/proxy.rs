@@ -18,25 +18,26 @@ use crate::readback::reader;
 use crate::redirect::rules_of;
 use crate::source::ClusterFlags;
 
-// The rules set and read the same bits as the sidecar.
-const _: () = assert!(podwall_deploy::ADMITTED == podwall_proxy::arrival::ADMITTED);
-const _: () = assert!(podwall_deploy::REFUSED == podwall_proxy::arrival::REFUSED);
+// What rules can feed a sidecar can serve.
 const _: () = assert!(podwall_deploy::MAX_QUEUES == podwall_proxy::config::MAX_QUEUES);
 
 /// The token that a pod finds where it has a service account.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
-/// The sidecar: judge every connection that enters the pod, relay or reset it.
+/// The sidecar: judge whatever enters the pod; in mode redirect relay it, in mode queue let the kernel carry it.
 ///
-/// Needs no privilege. Until it has read a whole state from its source nobody enters but the node.
-/// One JSON line on stdout for each connection at its end; talk on stderr; /livez, /readyz and
-/// /metrics on the admin port.
+/// Mode redirect needs no privilege. Mode queue needs NET_ADMIN, as root with all else dropped, or as another user
+/// with a file capability that is permitted only (cap_net_admin=p), which the program raises by itself. Until it has
+/// read a whole state from its source nobody enters but the node. One JSON line on stdout for each connection at its
+/// end; talk on stderr; /livez, /readyz and /metrics on the admin port.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 stopped as asked, 2 bad configuration, 3 the environment (a port is taken, hostNetwork).\n\
-UDP ports that are not named by --udp-port, declared by the pod or not, get nothing: the rules of `podwall redirect` drop\n\
-their datagrams, whether policies isolate the pod or not, because rules that were written before the pod ran cannot\n\
-know. So they do all SCTP. --unguarded-port takes a UDP or SCTP port out of podwall's hands: everybody enters there."
+    after_help = "Exit codes: 0 stopped as asked, 2 bad configuration, 3 the environment (a port or queue is taken, a missing \
+capability, hostNetwork).\n\
+In mode redirect UDP ports that are not named by --udp-port, declared by the pod or not, get nothing: the rules of \
+`podwall redirect` drop their datagrams, whether policies isolate the pod or not, because rules that were written \
+before the pod ran cannot know. So they do all SCTP. In mode queue every UDP and SCTP port is judged. \
+--unguarded-port takes a UDP or SCTP port out of podwall's hands: everybody enters there."
 )]
 pub struct Args {
     /// The pod that this sidecar guards; without it POD_NAMESPACE and POD_NAME say so

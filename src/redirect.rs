@@ -14,12 +14,16 @@ use crate::flags::{Effective, Shared, faults_together};
 ///
 /// Works in the network namespace it runs in, needs NET_ADMIN (with the legacy back end also NET_RAW
 /// and a lock file), takes iptables-nft or iptables-legacy, whichever works, and both address
-/// families. Runs of any number leave the same rules. At every moment of a run, also when it is
-/// killed, nobody enters who would not enter at the end of it.
+/// families. Runs of any number leave the same rules, and so do runs with another mode. At every moment of a
+/// run, also when it is killed, nobody enters who would not enter at the end of it.
+///
+/// Mode queue needs the kernel's NFQUEUE and stands first in mangle INPUT; until a sidecar with the same --queues runs,
+/// nobody enters but replies and ICMP, the pod's node included.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 done or as wanted, 1 --check found a difference, 2 bad input, \
-3 a missing privilege, tool or kernel feature, or NAT or TPROXY rules of others."
+3 a missing privilege, tool or kernel feature, or rules of others that would defeat these (NAT, TPROXY; in mode queue \
+also marks)."
 )]
 pub struct Args {
     #[command(flatten)]

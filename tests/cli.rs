@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/modes.rs"]
+mod modes;
 #[path = "cli/node_ports.rs"]
 mod node_ports;
 #[path = "cli/udp_ports.rs"]

@@ -9,14 +9,18 @@
     missing_docs
 )]
 
+#[path = "../deploy/tests/common/doorman.rs"]
+#[allow(dead_code)]
+mod doorman;
+#[path = "redirect/killed.rs"]
+mod killed;
+#[path = "redirect/modes.rs"]
+mod modes;
 #[path = "../deploy/tests/common/wire.rs"]
 #[allow(dead_code)]
 mod wire;
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use podwall_deploy::{Backend, Family};
@@ -123,7 +127,9 @@ fn s60_a_port_left_to_everybody_is_said_checked_and_open() {
         "--unguarded-port 3868/SCTP --unguarded-port 53/UDP --check",
         0,
     );
-    assert!(expect(pod, "--check", 1).contains("--dport 53"));
+    let said = expect(pod, "--check", 1);
+    let flag = "installed --unguarded-port 53/UDP,3868/SCTP, wanted --unguarded-port none";
+    assert!(said.contains(flag), "{said}");
     for family in Family::ALL {
         assert_eq!(wire.datagram(family), "stranger", "{family}");
         assert_eq!(wire.receive(), "node");
@@ -155,12 +161,12 @@ fn p2_udp_ports_are_said_checked_and_redirected() {
     assert!(said.contains(line), "{said}");
     let same = "--udp-port 53 --udp-port 5353 --unguarded-port 123/UDP --check";
     expect(pod, same, 0);
-    assert!(expect(pod, "--check", 1).contains("--dport 15874"));
+    let none = expect(pod, "--check --unguarded-port 123/UDP", 1);
+    let flag = "installed --udp-port 53,5353, wanted --udp-port none";
+    assert!(none.contains(flag), "{none}");
     let moved = expect(pod, &format!("{same} --udp-listen-port 16000"), 1);
-    assert!(
-        moved.contains("--dport 53 -j REDIRECT --to-ports 16000"),
-        "{moved}"
-    );
+    let flag = "installed --udp-listen-port 15874, wanted --udp-listen-port 16000";
+    assert!(moved.contains(flag), "{moved}");
     for family in Family::ALL {
         wire.is_closed(family, "nobody listens");
     }
@@ -178,10 +184,8 @@ fn p11_s65_the_admin_port_is_among_the_ports_of_the_node() {
     expect(pod, strict, 0);
     expect(pod, &format!("{strict} --check"), 0);
     let said = expect(pod, "--admin-port 16002 --check", 1);
-    assert!(
-        said.contains("not wanted") && said.contains("--dport 16002"),
-        "{said}"
-    );
+    let flag = "installed --node-port 80,8080,16002, wanted --node-port all";
+    assert!(said.contains(flag), "{said}");
     let printed = redirect(pod, &format!("{strict} --print")).stdout;
     for family in Family::ALL {
         let node = match family {
@@ -205,18 +209,24 @@ fn printed_rules_are_what_is_installed() {
         return;
     };
     let pod = wire.subject.place();
-    let printed = redirect(pod, "--print").stdout;
-    expect(pod, "--check", 1);
-    for (family, text) in Family::ALL.into_iter().zip(printed.split("# ").skip(1)) {
-        let (title, rules) = text.split_once('\n').unwrap();
-        assert!(title.starts_with(family.program()), "{title}");
-        let restore = pod
-            .command(format!("{}-nft-restore", family.program()))
-            .arg("--noflush");
-        let output = restore.stdin(rules).run(PATIENCE).unwrap();
-        assert!(output.status.success(), "{}", output.stderr);
+    for flags in [
+        "--udp-port 53",
+        "--mode queue --queues 7:3 --udp-deny unreachable",
+    ] {
+        let printed = redirect(pod, &format!("{flags} --print")).stdout;
+        expect(pod, &format!("{flags} --check"), 1);
+        for (family, text) in Family::ALL.into_iter().zip(printed.split("# ").skip(1)) {
+            let (title, rules) = text.split_once('\n').unwrap();
+            assert!(title.starts_with(family.program()), "{title}");
+            let restore = pod
+                .command(format!("{}-nft-restore", family.program()))
+                .arg("--noflush");
+            let output = restore.stdin(rules).run(PATIENCE).unwrap();
+            assert!(output.status.success(), "{}", output.stderr);
+        }
+        expect(pod, &format!("{flags} --check"), 0);
+        expect(pod, "--remove", 0);
     }
-    expect(pod, "--check", 0);
 }
 
 #[test]
@@ -277,81 +287,6 @@ fn without_privilege_net_admin_is_named() {
         .run(PATIENCE)
         .unwrap();
     assert!(printed.status.success(), "{}", printed.stderr);
-}
-
-/// Programs that kill whoever called them once they have been called so often, put before the
-/// real ones.
-fn killers(wire: &Wire) -> String {
-    let directory = wire.lab.dir().join("killers");
-    fs::create_dir_all(&directory).unwrap();
-    for family in Family::ALL {
-        let name = format!("{}-nft-restore", family.program());
-        let real = ["/usr/sbin", "/sbin", "/usr/local/sbin"]
-            .map(|place| format!("{place}/{name}"))
-            .into_iter()
-            .find(|path| fs::exists(path).unwrap())
-            .expect("iptables is installed");
-        let count = directory.join("count");
-        let script = format!(
-            "#!/bin/sh\n{real} \"$@\"\ncode=$?\necho call >>{0}\n\
-             [ $(wc -l <{0}) -lt $KILL_AFTER ] || kill -9 $PPID\nexit $code\n",
-            count.display()
-        );
-        let file = directory.join(&name);
-        fs::write(&file, script).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    directory.display().to_string()
-}
-
-/// Killed after each of its commits, trials included, over nothing and over another installation.
-#[test]
-fn p19_killed_between_tables_the_pod_is_closed() {
-    let Some(wire) = Wire::lay("p19_killed_between_tables_the_pod_is_closed") else {
-        return;
-    };
-    let (pod, directory) = (wire.subject.place(), killers(&wire));
-    let path = format!("{directory}:{}", std::env::var("PATH").unwrap());
-    for over_another in [false, true] {
-        for calls in 1..=64 {
-            expect(pod, "--remove", 0);
-            if over_another {
-                expect(pod, "--listen-port 16006", 0);
-            }
-            let _ = fs::remove_file(format!("{directory}/count"));
-            let podwall = command(pod, "")
-                .env("PATH", &path)
-                .env("KILL_AFTER", calls.to_string());
-            let output = podwall.run(PATIENCE).unwrap();
-            if output.status.success() {
-                assert!(calls > 4, "all commits were survived at {calls}");
-                break;
-            }
-            assert_eq!(
-                output.status.signal(),
-                Some(9),
-                "{calls}: {}",
-                output.stderr
-            );
-            for family in Family::ALL {
-                let save = pod.command(format!("{}-nft-save", family.program()));
-                let closed = save
-                    .run(PATIENCE)
-                    .unwrap()
-                    .stdout
-                    .contains("-A INPUT -j PODWALL_INPUT");
-                assert!(
-                    closed || !over_another,
-                    "killed after {calls} commits: {family} lost"
-                );
-                if closed {
-                    wire.is_closed(family, &format!("killed after {calls} commits"));
-                }
-            }
-            expect(pod, "", 0);
-            expect(pod, "--check", 0);
-        }
-    }
 }
 
 #[test]
