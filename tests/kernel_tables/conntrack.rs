@@ -7,7 +7,15 @@ use std::net::{SocketAddr, UdpSocket};
 use podwall_policy::flow::Protocol;
 use podwall_proxy::kernel::{Conntrack, Count, Entry, Events, Found, Tuple};
 
+use socket2::{Domain, Socket, Type};
+
 use super::scene::{PORT, Scene, reversed, udp_tuple, without_capabilities};
+
+/// SCTP from port 41000 to 3868, INIT alone: tag, window, streams, first number.
+const INIT: [u8; 32] = [
+    0xa0, 0x28, 0x0f, 0x1c, 0, 0, 0, 0, 0, 0, 0, 0, // ports, no tag, no checksum
+    1, 0, 0, 20, 0, 0, 0, 7, 0, 0, 0xff, 0xff, 0, 1, 0, 1, 0, 0, 0, 1,
+];
 
 fn open(scene: &Scene) -> Conntrack {
     scene.web.enter(|| Conntrack::open().unwrap()).unwrap()
@@ -87,6 +95,29 @@ fn p37_what_is_not_there_is_gone_and_a_flow_of_the_other_direction_is_another() 
         }
         let entry = conntrack.get(&tuple).unwrap().unwrap();
         assert_eq!(entry.mark, 0, "marked through its other direction");
+    }
+}
+
+/// The kernel here has no SCTP, but tracks it: an INIT from a raw socket.
+#[test]
+fn p37_an_association_is_found_and_marked_too() {
+    let scene = Scene::set(false);
+    let setting = "net.netfilter.nf_conntrack_checksum";
+    scene.web.sysctl(setting, "0").unwrap();
+    let mut conntrack = open(&scene);
+    for address in scene.addresses() {
+        let at = SocketAddr::new(address, 0);
+        let source = scene.cart.enter(|| {
+            let socket = Socket::new(Domain::for_address(at), Type::RAW, Some(132.into()))?;
+            socket.connect(&at.into())?;
+            socket.send(&INIT)?;
+            io::Result::Ok(socket.local_addr()?.as_socket().unwrap().ip())
+        });
+        let [source, destination] = [(source.unwrap().unwrap(), 41_000), (address, 3868)];
+        let tuple = Tuple::new(Protocol::Sctp, source.into(), destination.into());
+        let entry = conntrack.get(&tuple).unwrap().unwrap();
+        assert!(!entry.replied && !entry.ended, "{entry:?}");
+        marks_in_place(&mut conntrack, &tuple);
     }
 }
 
