@@ -146,7 +146,10 @@ impl Cmd {
     }
 
     /// As [`Cmd::run`], but an unsuccessful exit status is an error that carries stderr.
-    pub(crate) fn succeed(self, deadline: Duration) -> LabResult<Output> {
+    ///
+    /// # Errors
+    /// As [`Cmd::run`], and [`LabError::Tool`].
+    pub fn succeed(self, deadline: Duration) -> LabResult<Output> {
         let command = self.words();
         let output = self.run(deadline)?;
         if output.status.success() {

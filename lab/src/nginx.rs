@@ -20,7 +20,8 @@ const LARGE: usize = 4 << 20;
 
 /// A running nginx. Dropping it ends it.
 ///
-/// On each port, over IPv4 and IPv6: `/` is the page with the line `port N`; `/large` is [`Nginx::LARGE`] bytes;
+/// On each port, over IPv4 and IPv6: `/` is the page with the line `port N`; `/who` is `port N` and `client ADDRESS`,
+/// whom it takes its client for; `/large` is [`Nginx::LARGE`] bytes;
 /// `/slow` is the same at 4 KiB/s, a stream that stays open for minutes.
 #[derive(Debug)]
 pub struct Nginx {
@@ -134,6 +135,7 @@ fn configuration(dir: &Path, ports: &[u16], protocol: &str) -> LabResult<String>
             text,
             "  server {{ listen {port}{protocol}; listen [::]:{port} ipv6only=on{protocol}; root {root};\n    \
              location = / {{ try_files /page-{port} =404; }}\n    \
+             location = /who {{ return 200 \"port {port}\\nclient $remote_addr\\n\"; }}\n    \
              location = /large {{ }}\n    \
              location = /slow {{ limit_rate 4k; alias {root}/large; }}\n  }}"
         );
