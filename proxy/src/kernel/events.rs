@@ -42,8 +42,10 @@ pub enum Event {
     Lost,
 }
 
-/// A subscription. Entries that are there already when it is opened may end unheard, as the kernel's default
-/// (`nf_conntrack_events=2`) equips an entry for news only where somebody listens.
+/// A subscription.
+///
+/// Entries that are there already when it is opened end unheard where `nf_conntrack_events` is 2, the kernel's default:
+/// an entry is equipped for news only while somebody listens (measured). What became of those a dump says.
 #[derive(Debug)]
 pub struct Events {
     socket: OwnedFd,

@@ -62,15 +62,11 @@ pub(super) fn socket(protocol: Protocol) -> io::Result<OwnedFd> {
 ///
 /// # Errors
 /// `WouldBlock` where none is there (in time), [`Broken`] where it does not fit, `ENOBUFS` where some were lost.
-pub(super) fn receive<'a>(
-    socket: impl AsFd,
-    buffer: &'a mut [u8],
-    flags: RecvFlags,
-) -> io::Result<&'a [u8]> {
+pub(super) fn receive(socket: impl AsFd, buffer: &mut [u8], flags: RecvFlags) -> io::Result<&[u8]> {
     loop {
-        let ((), length, from) = retry_on_intr(|| {
+        let (length, from) = retry_on_intr(|| {
             let (_, length, from) = recvfrom(&socket, &mut *buffer, flags | RecvFlags::TRUNC)?;
-            Ok(((), length, from))
+            Ok((length, from))
         })?;
         let from_kernel = from.and_then(|from| SocketAddrNetlink::try_from(from).ok());
         if from_kernel.is_some_and(|from| from.pid() == KERNEL.pid()) {
