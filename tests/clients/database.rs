@@ -81,7 +81,7 @@ fn ask<'a>(host: &'a str, query: &'a str) -> [&'a str; 9] {
 /// A session in the middle of a query that takes minutes.
 fn session(stage: &Stage, host: IpAddr) -> Process {
     let host = host.to_string();
-    let words = ask(&host, "select 'in'; select sleep(600)");
+    let words = ask(&host, "select 'in'; select sleep (600)");
     let command = stage.friend.command(words[0]).args(&words[1..]);
     let session = command.spawn().unwrap();
     session.wait_for_line(|line| line == "in", SOON).unwrap();

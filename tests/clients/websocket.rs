@@ -33,13 +33,9 @@ fn play(mode: Mode) {
         "ConnectionResetError",
         "did not receive a valid HTTP response",
     ];
-    let refused: &[&str] = stage.either(&reset, &["ConnectionRefusedError"]);
+    let refused = stage.either(&reset[..], &["ConnectionRefusedError"]);
     for host in stage.hosts() {
-        fails(
-            &stage.rogue,
-            &[PYTHON, "-c", CLIENT, &url(host)],
-            &[refused],
-        );
+        fails(&stage.rogue, &[PYTHON, "-c", CLIENT, &url(host)], refused);
     }
     let streams = stage.hosts().map(|host| stream(&stage, host));
     stage.revoke();

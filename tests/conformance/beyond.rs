@@ -1,6 +1,6 @@
 //! What the upstream suite does not ask, in the same style.
 
-use super::table::{Case, Change, Family, Protocol, Step, case, change, policies};
+use super::table::{BOTH, Case, Change, Family, Protocol, Step, case, change, policies};
 
 /// Selects x/a, and lists ingress only.
 const A: &str = "podSelector: { matchLabels: { pod: a } }, policyTypes: [Ingress]";
@@ -45,7 +45,24 @@ fn ports() -> Vec<Case> {
         ),
         case(
             "S53: a name is that of one protocol",
-            [on("{ port: serve-80-udp }").tcp(80, "x/a <- nobody")],
+            [on("{ port: serve-80-udp, protocol: UDP }")
+                .tcp(80, "x/a <- nobody")
+                .udp(80, "")
+                .udp(81, "x/a <- nobody")],
+        ),
+        case(
+            "S57: a range of UDP ports is none of TCP",
+            [on("{ port: 80, endPort: 81, protocol: UDP }")
+                .udp(81, "")
+                .udp(82, "x/a <- nobody")
+                .tcp(81, "x/a <- nobody")],
+        ),
+        case(
+            "S50, S60: every port of SCTP, and no other protocol",
+            [on("{ protocol: SCTP }")
+                .ask(82, Protocol::Sctp, &BOTH, "")
+                .tcp(80, "x/a <- nobody")
+                .udp(80, "x/a <- nobody")],
         ),
         case(
             "S56: a name that nobody declares opens nothing",
@@ -176,7 +193,7 @@ fn selectors() -> Vec<Case> {
             .tcp(80, "x/a <- nobody\n x/c <- nobody")],
         ),
         case(
-            "S13: policyTypes left out is Ingress, and Egress where there are rules of it",
+            "S9: policyTypes left out is Ingress, and Egress where there are rules of it",
             [policies(&[
                 ("x", "in", "{ podSelector: { matchLabels: { pod: a } } }"),
                 (

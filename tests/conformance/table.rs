@@ -164,6 +164,11 @@ impl Table {
         from == to || answer(&self.ingress, to, from)
     }
 
+    /// Whether some line is about callers.
+    pub fn holds_back(&self) -> bool {
+        !self.egress.is_empty()
+    }
+
     /// Whether the caller may call.
     pub fn lets_out(&self, from: &str, to: &str) -> bool {
         from == to || answer(&self.egress, from, to)

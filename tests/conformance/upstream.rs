@@ -62,3 +62,24 @@ fn there_are_as_many_cases_as_upstream_has() {
     names.dedup();
     assert_eq!(names.len(), 48, "two cases have one name");
 }
+
+/// docs/conformance.md names every case, in this order and no other, and says of which the egress half is not run.
+#[test]
+fn the_docs_name_every_case() {
+    let docs = include_str!("../../docs/conformance.md");
+    let rows = docs.lines().filter_map(|line| line.strip_prefix("| "));
+    let rows: Vec<&str> = rows
+        .skip_while(|row| !row.starts_with("case |"))
+        .skip(1)
+        .take(48)
+        .collect();
+    let cases = [tcp(), udp(), sctp()];
+    for (row, case) in rows.iter().zip(cases.iter().flatten()) {
+        let (name, half) = row.split_once(" |").expect("two columns");
+        assert_eq!(name, case.name);
+        let held_back = case.steps.iter().flat_map(|step| &step.asks);
+        let held_back = held_back.filter(|ask| ask.table.holds_back()).count() > 0;
+        assert_eq!(half.contains("engine only"), held_back, "{row}");
+    }
+    assert_eq!(rows.len(), 48);
+}
