@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::ValueEnum;
-use podwall_lab::{LabError, LabResult};
+use podwall_lab::{LabError, LabResult, Mode as DataPath};
 
 use crate::failure::{Failure, Outcome, told};
 use stage::Stage;
@@ -23,14 +23,14 @@ mod stage;
 ///
 /// Pods are network namespaces of their own; nothing of the machine's network is touched. Works as
 /// root, and without root where user namespaces are allowed. Needs ip, iptables, nginx, curl,
-/// unshare and setpriv. With --kubernetes a whole node of Kubernetes runs in a network namespace for it,
+/// unshare and setpriv, and sed for mode queue on Kubernetes. With --kubernetes a whole node of Kubernetes runs in a network namespace for it,
 /// which needs root, containerd, runc and CNI's plug-ins, and Go for the first build of Kubernetes (8 minutes).
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 every row is as expected, 1 some row is not, or podwall did not take a step in, 3 a tool or privilege is missing."
 )]
 pub struct Args {
-    /// How connections reach the sidecar
+    /// How connections reach the sidecar: whoever is denied is reset after its connect, or refused at its connect
     #[arg(long, value_enum, default_value_t = Mode::Redirect)]
     mode: Mode,
     /// How to print
@@ -46,8 +46,19 @@ pub struct Args {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Mode {
-    /// nat REDIRECT to the sidecar, which relays
+    /// nat REDIRECT to the sidecar, which relays; it has no privilege, and the application sees the pod's own address
     Redirect,
+    /// The kernel asks the sidecar, which has NET_ADMIN, before it answers; the application sees the client's address
+    Queue,
+}
+
+impl From<Mode> for DataPath {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Redirect => Self::Redirect,
+            Mode::Queue => Self::Queue,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -64,13 +75,13 @@ enum Output {
 /// Where the stage cannot be built: a missing tool or privilege.
 pub fn run(args: &Args) -> Outcome {
     podwall_lab::elevate().map_err(missing)?;
-    let Mode::Redirect = args.mode;
+    let mode = DataPath::from(args.mode);
     let began = Instant::now();
-    let mut stage = build(args.kubernetes).map_err(missing)?;
+    let mut stage = build(args.kubernetes, mode).map_err(missing)?;
     let mut played = Vec::new();
     let mut out = std::io::stdout().lock();
     for step in &script::STEPS {
-        let rows = play::step(&mut *stage, step).map_err(failed)?;
+        let rows = play::step(&mut *stage, mode, step).map_err(failed)?;
         if let Output::Table = args.output {
             told(show::step(&mut out, &rows))?;
         }
@@ -79,7 +90,7 @@ pub fn run(args: &Args) -> Outcome {
     let ok = played.iter().flat_map(|step| &step.rows).all(|row| row.ok);
     let report = show::Report {
         version: 1,
-        mode: "redirect",
+        mode: mode.word(),
         platform: stage.platform(),
         ok,
         seconds: began.elapsed().as_secs_f64(),
@@ -96,14 +107,14 @@ pub fn run(args: &Args) -> Outcome {
 }
 
 /// The stage that was asked for, ready.
-fn build(on_kubernetes: bool) -> LabResult<Box<dyn Stage>> {
+fn build(on_kubernetes: bool, mode: DataPath) -> LabResult<Box<dyn Stage>> {
     Ok(if on_kubernetes {
         eprintln!(
             "starting a Kubernetes node and the scenario's pods on it; this takes half a minute"
         );
-        Box::new(kubernetes::KubernetesStage::build()?)
+        Box::new(kubernetes::KubernetesStage::build(mode)?)
     } else {
-        Box::new(lab::LabStage::build()?)
+        Box::new(lab::LabStage::build(mode)?)
     })
 }
 

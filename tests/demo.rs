@@ -40,10 +40,13 @@ fn scratch(name: &str) -> PathBuf {
 /// As root, or through a user namespace, as the demo itself does it.
 #[test]
 fn the_demo_plays_as_expected_and_says_so_in_json() {
-    let dir = scratch("json");
-    let report = report_of(&["demo", "-o", "json"], &dir);
-    assert_eq!(report["platform"], "lab");
-    report::check(&report);
+    play("redirect", "lab", &[]);
+}
+
+/// The same in mode queue: the same table, in which whoever was reset is refused and app2 sees its clients.
+#[test]
+fn the_demo_plays_as_expected_in_mode_queue() {
+    play("queue", "lab", &[]);
 }
 
 /// The same scenario on a real Kubernetes: the same rows, and nothing is left behind.
@@ -52,10 +55,24 @@ fn the_demo_plays_as_expected_on_kubernetes() {
     if skipped("the demo on Kubernetes", KubernetesNode::obstacle()) {
         return;
     }
-    let dir = scratch("node");
-    let report = report_of(&["demo", "--kubernetes", "-o", "json"], &dir);
-    assert_eq!(report["platform"], "kubernetes");
-    report::check(&report);
+    play("redirect", "kubernetes", &["--kubernetes"]);
+}
+
+#[test]
+fn the_demo_plays_as_expected_on_kubernetes_in_mode_queue() {
+    if skipped("the demo on Kubernetes", KubernetesNode::obstacle()) {
+        return;
+    }
+    play("queue", "kubernetes", &["--kubernetes"]);
+}
+
+/// Plays it and holds its report against what is expected of that mode.
+fn play(mode: &str, platform: &str, more: &[&str]) {
+    let dir = scratch(&format!("{platform}-{mode}"));
+    let words = [&["demo", "--mode", mode, "-o", "json"], more].concat();
+    let report = report_of(&words, &dir);
+    assert_eq!(report["platform"], platform);
+    report::check(&report, mode);
 }
 
 /// Plays it with its files in `dir`, which must be empty afterwards.

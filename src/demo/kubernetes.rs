@@ -8,17 +8,20 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use podwall_lab::{
-    ApiClient, CurlResult, Endpoints, Image, KubernetesNode, Lab, LabError, LabResult, Process,
-    Sidecar, access_log, wait_until,
+    ApiClient, CurlResult, Endpoints, Image, KubernetesNode, Lab, LabError, LabResult, Mode, Place,
+    Process, Sidecar, access_log, wait_until,
 };
 use serde_json::{Value, json};
 
 use super::script::{CLIENTS, CLUSTER, Policies, SUBJECT, Step};
-use super::stage::{Name, REQUEST, Stage, program};
+use super::stage::{Name, REQUEST, Stage, WHO, program};
 
 /// The roles of a sidecar, and their binding, which is written for a namespace called `shop`.
 const ROLES: &str = include_str!("../../deploy/rbac/sidecar.yaml");
 const BINDING: &str = include_str!("../../deploy/rbac/sidecar-namespace.yaml");
+
+/// What `deploy/demo/queue.sed` changes in the scenario's manifest for mode queue.
+const QUEUE: &str = include_str!("../../deploy/demo/queue.sed");
 
 /// Bound on the way from an applied Pod to one that is ready.
 const READY: Duration = Duration::from_secs(120);
@@ -49,7 +52,7 @@ impl KubernetesStage {
     ///
     /// # Errors
     /// Whatever the lab lacks, or the API server refuses.
-    pub fn build() -> LabResult<Self> {
+    pub fn build(mode: Mode) -> LabResult<Self> {
         let mut lab = Lab::start()?;
         let node = lab.start_kubernetes_node()?;
         for image in [
@@ -61,7 +64,7 @@ impl KubernetesStage {
         }
         let api = node.control().admin();
         api.apply(ROLES)?;
-        api.apply(CLUSTER)?;
+        api.apply(&manifest(lab.node().place(), mode)?)?;
         api.apply(&BINDING.replace("shop", SUBJECT.0))?;
         let mut addresses = BTreeMap::new();
         for (namespace, name) in CLIENTS.into_iter().chain([SUBJECT]) {
@@ -129,7 +132,7 @@ impl Stage for KubernetesStage {
     }
 
     fn ask(&self, client: Name<'_>, port: u16) -> LabResult<CurlResult> {
-        let words = CurlResult::words(&self.url(port, "")?, REQUEST);
+        let words = CurlResult::words(&self.url(port, WHO)?, REQUEST);
         let command = self.node.exec(client.0, client.1, CLIENT, &words)?;
         let output = command.run(EXEC + REQUEST)?;
         let curl = CurlResult::read(&output);
@@ -220,6 +223,17 @@ impl Stage for KubernetesStage {
              Ctrl-C ends it all."
         );
         text
+    }
+}
+
+/// The scenario's manifest, by the documented line for mode queue.
+fn manifest(place: &Place, mode: Mode) -> LabResult<String> {
+    match mode {
+        Mode::Redirect => Ok(CLUSTER.to_owned()),
+        Mode::Queue => {
+            let sed = place.command("sed").args(["-e", QUEUE]).stdin(CLUSTER);
+            Ok(sed.succeed(EXEC)?.stdout)
+        }
     }
 }
 

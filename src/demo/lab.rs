@@ -6,13 +6,16 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use podwall_lab::{CurlResult, Lab, LabError, LabResult, Nginx, Pod, PodSpec, Process, Sidecar};
+use podwall_lab::{
+    CurlResult, Lab, LabError, LabResult, Mode, Nginx, Pod, PodSpec, Process, Setting, Sidecar,
+    Source,
+};
 use podwall_policy::document;
 use podwall_policy::object::Object;
 use serde_json::Value;
 
 use super::script::{CLIENTS, CLUSTER, PORTS, SUBJECT, Step};
-use super::stage::{Name, PAGE, REQUEST, Stage, program};
+use super::stage::{Name, PAGE, REQUEST, Stage, WHO, program};
 
 /// Bound on the time from a written manifest to its being taken in.
 const TAKEN_IN: Duration = Duration::from_secs(10);
@@ -34,12 +37,18 @@ impl LabStage {
     ///
     /// # Errors
     /// Whatever the lab lacks.
-    pub fn build() -> LabResult<Self> {
+    pub fn build(mode: Mode) -> LabResult<Self> {
         let mut lab = Lab::start()?;
         lab.batch(populate)?;
         let app2 = pod_of(&lab, SUBJECT)?;
         let nginx = Nginx::start(app2.place(), &PORTS, PAGE)?;
-        let sidecar = Sidecar::start(&lab, &app2, &program()?, &[])?;
+        let setting = Setting {
+            mode,
+            source: Source::Manifests,
+            shared: &[],
+            more: &[],
+        };
+        let sidecar = Sidecar::start_as(&setting, &lab, &app2, &program()?)?;
         Ok(Self {
             lab,
             sidecar,
@@ -90,7 +99,7 @@ impl Stage for LabStage {
 
     fn ask(&self, client: Name<'_>, port: u16) -> LabResult<CurlResult> {
         let (pod, app2) = (self.pod(client)?, self.pod(SUBJECT)?);
-        let curl = pod.curl(&format!("http://{}:{port}/", app2.v4()), REQUEST);
+        let curl = pod.curl(&format!("http://{}:{port}/{WHO}", app2.v4()), REQUEST);
         match curl.time {
             Some(_) => Ok(curl),
             None => Err(LabError::Io {

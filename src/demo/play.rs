@@ -2,26 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use podwall_lab::{LabResult, Process, wait_until};
+use podwall_lab::{CurlResult, LabResult, Mode, Process, wait_until};
 use serde_json::Value;
 
-use super::script::{CLIENTS, PORTS, Step};
+use super::script::{CLIENTS, PORTS, SUBJECT, Step};
 use super::show::{Played, Row};
 use super::stage::{Name, REQUEST, Stage};
 
-/// Plays `step`.
+/// Plays `step` with podwall in `mode`.
 ///
 /// # Errors
 /// Where the stage fails; an unexpected answer is a row, not an error.
-pub fn step(stage: &mut dyn Stage, step: &Step) -> LabResult<Played> {
+pub fn step(stage: &mut dyn Stage, mode: Mode, step: &Step) -> LabResult<Played> {
     stage.prepare(step)?;
     let mut rows = Vec::new();
     if let Some(client) = step.cut_stream_of {
-        rows.push(cut_stream(stage, client)?);
+        rows.push(cut_stream(stage, mode, client)?);
     }
     for client in CLIENTS {
         for port in PORTS {
-            rows.push(request(stage, client, port, step.admits(client, port))?);
+            let wish = Wish::new(stage, mode, client, step.admits(client, port))?;
+            rows.push(request(stage, &wish, client, port)?);
         }
     }
     Ok(Played {
@@ -34,49 +35,105 @@ pub fn step(stage: &mut dyn Stage, step: &Step) -> LabResult<Played> {
     })
 }
 
-fn request(stage: &dyn Stage, client: Name<'_>, port: u16, expect_page: bool) -> LabResult<Row> {
+/// What a request should come to.
+struct Wish {
+    mode: Mode,
+    /// `200`, `reset`, `refused` or `cut`.
+    seen: &'static str,
+    /// Whom app2 takes the client for, where it hears of it.
+    client: Option<String>,
+}
+
+impl Wish {
+    fn new(stage: &dyn Stage, mode: Mode, client: Name<'_>, gets_in: bool) -> LabResult<Self> {
+        let seen = match (gets_in, mode) {
+            (true, _) => "200",
+            (false, Mode::Redirect) => "reset",
+            (false, Mode::Queue) => "refused",
+        };
+        // The relay connects from the pod's own address; the kernel leaves the client's where it is.
+        let as_whom = match mode {
+            Mode::Redirect => SUBJECT,
+            Mode::Queue => client,
+        };
+        let address = stage.address(as_whom)?.to_string();
+        Ok(Self {
+            mode,
+            seen,
+            client: gets_in.then_some(address),
+        })
+    }
+
+    fn verdict(&self) -> &'static str {
+        match self.seen {
+            "200" => "allow",
+            _ => "deny",
+        }
+    }
+}
+
+fn request(stage: &dyn Stage, wish: &Wish, client: Name<'_>, port: u16) -> LabResult<Row> {
     let skip = stage.lines();
     let curl = stage.ask(client, port)?;
-    let page = format!("port {port}");
-    let seen = match (curl.exit, curl.http) {
+    let line = log_line(stage, skip, client, port, "connection")?;
+    let saw = Saw {
+        seen: seen(&curl, port),
+        client: as_whom(&curl),
+        milliseconds: curl.time.map_or(f64::NAN, milliseconds),
+    };
+    Ok(row(wish, client, format!("{port}/TCP"), saw, &line))
+}
+
+/// What came of a request.
+struct Saw {
+    seen: String,
+    client: Option<String>,
+    milliseconds: f64,
+}
+
+fn seen(curl: &CurlResult, port: u16) -> String {
+    let page = format!("port {port}\n");
+    match (curl.exit, curl.http) {
         (0, Some(200)) if curl.body.contains(&page) => "200".to_owned(),
         (_, None) if curl.reset => "reset".to_owned(),
+        (_, None) if curl.refused => "refused".to_owned(),
         (exit, _) => format!("curl exit {exit}: {}", curl.error),
-    };
-    let line = log_line(stage, skip, client, port, "connection")?;
-    let expected = if expect_page { "200" } else { "reset" };
-    Ok(row(
-        client,
-        format!("{port}/TCP"),
-        expected,
-        seen,
-        &line,
-        curl.time.map_or(f64::NAN, milliseconds),
-    ))
+    }
+}
+
+/// Whom app2 took its client for, by its own word.
+fn as_whom(curl: &CurlResult) -> Option<String> {
+    let said = curl
+        .body
+        .lines()
+        .find_map(|line| line.strip_prefix("client "));
+    said.map(str::to_owned)
 }
 
 /// A stream that is open and carries data when its right is taken away.
-fn cut_stream(stage: &mut dyn Stage, client: Name<'_>) -> LabResult<Row> {
+fn cut_stream(stage: &mut dyn Stage, mode: Mode, client: Name<'_>) -> LabResult<Row> {
     let stream = stage.open_stream(client)?;
     let flowing = wait_until(REQUEST, || !stream.stdout_so_far().is_empty());
     let skip = stage.lines();
     let asked = Instant::now();
     stage.take_labels(client)?;
-    let seen = if flowing {
-        end_of(&stream)
-    } else {
-        "no data".to_owned()
+    let seen = match flowing {
+        true => end_of(&stream),
+        false => "no data".to_owned(),
     };
-    let took = milliseconds(asked.elapsed());
+    let milliseconds = milliseconds(asked.elapsed());
     let line = log_line(stage, skip, client, 80, "revocation")?;
-    Ok(row(
-        client,
-        "80/TCP stream".to_owned(),
-        "cut",
+    let wish = Wish {
+        mode,
+        seen: "cut",
+        client: None,
+    };
+    let saw = Saw {
         seen,
-        &line,
-        took,
-    ))
+        client: None,
+        milliseconds,
+    };
+    Ok(row(&wish, client, "80/TCP stream".to_owned(), saw, &line))
 }
 
 fn milliseconds(time: Duration) -> f64 {
@@ -113,27 +170,23 @@ fn log_line(
     Ok(stage.line(skip, &wanted)?.unwrap_or(Value::Null))
 }
 
-fn row(
-    client: Name<'_>,
-    to: String,
-    expected: &'static str,
-    seen: String,
-    line: &Value,
-    milliseconds: f64,
-) -> Row {
+fn row(wish: &Wish, client: Name<'_>, to: String, saw: Saw, line: &Value) -> Row {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let verdict = if expected == "200" { "allow" } else { "deny" };
     Row {
         from: format!("{}/{}", client.0, client.1),
         to,
-        expected,
+        expected: wish.seen,
         // What the client saw counts only as podwall's doing: by its own word.
-        ok: seen == expected && line["verdict"] == verdict,
-        seen,
+        ok: saw.seen == wish.seen
+            && saw.client == wish.client
+            && line["verdict"] == wish.verdict()
+            && line["mode"] == wish.mode.word(),
+        seen: saw.seen,
+        app2_sees: saw.client,
         verdict: text(&line["verdict"]),
         reason: text(&line["reason"]),
         because: because(line),
-        milliseconds,
+        milliseconds: saw.milliseconds,
     }
 }
 

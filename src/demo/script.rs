@@ -57,7 +57,7 @@ pub struct Step {
     pub namespace_label: Option<(&'static str, &'static str, &'static str)>,
     /// A stream that this client holds open on port 80 is cut when its labels are taken away.
     pub cut_stream_of: Option<(&'static str, &'static str)>,
-    /// Which client gets its page on which port; everybody else is reset.
+    /// Which client gets its page on which port; everybody else is denied.
     pub pages: &'static [((&'static str, &'static str), u16)],
     /// What to see in it, printed below the table.
     pub lesson: &'static str,
@@ -141,7 +141,7 @@ the namespace is meant. One hyphen makes the difference; the next step takes it 
         namespace_label: None,
         cut_stream_of: None,
         pages: &[(APP3, 9000)],
-        lesson: "One item with both selectors lets app3 in and resets the rogue beside it.",
+        lesson: "One item with both selectors lets app3 in and keeps the rogue beside it out.",
     },
     Step {
         id: "e",

@@ -15,12 +15,15 @@ pub struct Row {
     pub from: String,
     /// What was asked for: `80/TCP`, or `80/TCP stream`.
     pub to: String,
-    /// `200`, `reset` or `cut`.
+    /// `200`; `reset` (mode redirect) or `refused` (mode queue); `cut`.
     pub expected: &'static str,
     /// The same words, or what happened instead.
     pub seen: String,
     /// Whether the two agree.
     pub ok: bool,
+    /// The address that app2 sees as its client's, where it answered: its own in mode redirect, the client's in mode
+    /// queue.
+    pub app2_sees: Option<String>,
     /// podwall's own word, from its access log.
     pub verdict: String,
     /// Its reason.
@@ -79,13 +82,22 @@ pub fn step(out: &mut impl Write, played: &Played) -> std::io::Result<()> {
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(terminal_width());
-    table.set_header(["who", "to app2", "expected", "seen", "decided by", "ms"]);
+    table.set_header([
+        "who",
+        "to app2",
+        "expected",
+        "seen",
+        "app2 sees",
+        "decided by",
+        "ms",
+    ]);
     for row in &played.rows {
         table.add_row([
             row.from.clone(),
             row.to.clone(),
             row.expected.to_owned(),
             seen(row),
+            row.app2_sees.clone().unwrap_or_default(),
             row.because.clone(),
             format!("{:.1}", row.milliseconds),
         ]);
@@ -125,13 +137,16 @@ pub fn sum(out: &mut impl Write, report: &Report<'_>) -> std::io::Result<()> {
             (good, bad + 1)
         }
     });
-    let seconds = report.seconds;
+    let (mode, seconds) = (report.mode, report.seconds);
     if bad == 0 {
-        return writeln!(out, "\nAll {good} rows are as expected, in {seconds:.1} s.");
+        return writeln!(
+            out,
+            "\nAll {good} rows are as expected in mode {mode}, in {seconds:.1} s."
+        );
     }
     writeln!(
         out,
-        "\n{bad} of {} rows are NOT as expected (marked with !), in {seconds:.1} s.",
+        "\n{bad} of {} rows are NOT as expected in mode {mode} (marked with !), in {seconds:.1} s.",
         good + bad
     )
 }

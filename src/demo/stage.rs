@@ -17,6 +17,9 @@ pub type Name<'n> = (&'n str, &'n str);
 /// Bound on one request; a reset takes a millisecond, so whoever waits this long was dropped.
 pub const REQUEST: Duration = Duration::from_secs(5);
 
+/// The page of app2 that says on which port it is and whom app2 takes its client for.
+pub const WHO: &str = "who";
+
 /// What nginx in app2 answers on every port, followed by `port PORT`.
 pub const PAGE: &str = "This is the page of app2.";
 
@@ -32,7 +35,7 @@ pub trait Stage {
     /// Where the change is refused, or not taken in.
     fn prepare(&mut self, step: &Step) -> LabResult<()>;
 
-    /// One request for the page of app2, sent from the client's pod. Bounded by [`REQUEST`].
+    /// One request for [`WHO`] of app2, sent from the client's pod. Bounded by [`REQUEST`].
     ///
     /// # Errors
     /// Where it could not be sent; whatever came of it is an answer.
