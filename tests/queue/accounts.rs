@@ -1,0 +1,200 @@
+//! How a flow's end and its bytes are told: by what the kernel says.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use podwall_lab::{Signal, wait_until};
+use serde_json::Value;
+
+use super::stage::{DATAGRAMS, FRIENDS_ONLY, Stage, clients, is_from, line};
+use crate::datagrams::{self, Client};
+use crate::support::{CART_ONLY, SOON};
+use crate::talk::{APP, Ending, Pair, both, connect, ending};
+
+const ACCOUNTING: &str = "net.netfilter.nf_conntrack_acct";
+
+/// One connection to its end in order, and one UDP flow to its end by silence; their lines.
+fn ended(stage: &Stage) -> Vec<Value> {
+    let pairs = stage.open(&stage.scene.cart);
+    let streams = stage.streams(&stage.scene.cart, true);
+    let sources = clients(&pairs)
+        .into_iter()
+        .chain(streams.iter().map(Client::address));
+    let sources: Vec<_> = sources.collect();
+    for Pair { mut client, app } in pairs {
+        drop(app);
+        assert_eq!(ending(&mut client), Ending::End);
+    }
+    let lines = sources
+        .iter()
+        .map(|source| line(&stage.scene, "connection", *source));
+    lines.collect()
+}
+
+/// How soon UDP is forgotten, in seconds.
+fn forget_datagrams_soon(stage: &Stage) {
+    for name in ["udp_timeout", "udp_timeout_stream"] {
+        let name = format!("net.netfilter.nf_conntrack_{name}");
+        stage.scene.web.sysctl(&name, "1").unwrap();
+    }
+}
+
+fn are_told(lines: &[Value], counted: bool) {
+    for (line, (protocol, end)) in lines.iter().zip([
+        ("TCP", "closed"),
+        ("TCP", "closed"),
+        ("UDP", "idle"),
+        ("UDP", "idle"),
+    ]) {
+        let told = ["mode", "protocol", "verdict", "end"].map(|field| &line[field]);
+        let wanted = ["queue", protocol, "allow", end].map(Value::from);
+        assert_eq!(told, wanted.each_ref(), "{line}");
+        let least = match protocol {
+            // Five bytes each way, in packets of their own, after the handshake.
+            "TCP" => 4 * 40 + 5,
+            _ => 20 + 8 + 2,
+        };
+        for field in ["bytes_in", "bytes_out"] {
+            let bytes = line[field].as_u64();
+            match counted {
+                true => assert!(
+                    bytes >= Some(least) && bytes < Some(2000),
+                    "{field}: {line}"
+                ),
+                false => assert_eq!(line[field], Value::Null, "{line}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_kernel_counts_where_it_was_told_to() {
+    let stage = Stage::set(CART_ONLY);
+    stage.scene.web.sysctl(ACCOUNTING, "1").unwrap();
+    forget_datagrams_soon(&stage);
+    are_told(&ended(&stage), true);
+    let bytes = |direction: &str| {
+        let series = format!("podwall_bytes_total{{direction=\"{direction}\"}}");
+        stage.scene.sidecar().metric(&series).unwrap()
+    };
+    assert!(bytes("in") > Some(300.0) && bytes("out") > Some(300.0));
+}
+
+#[test]
+fn without_accounting_bytes_are_not_known() {
+    let stage = Stage::set(CART_ONLY);
+    stage.scene.web.sysctl(ACCOUNTING, "0").unwrap();
+    forget_datagrams_soon(&stage);
+    are_told(&ended(&stage), false);
+}
+
+/// What a revocation has carried is told too.
+#[test]
+fn p28_a_cut_flow_is_told_with_its_bytes() {
+    let mut stage = Stage::set(CART_ONLY);
+    stage.scene.web.sysctl(ACCOUNTING, "1").unwrap();
+    let pairs = stage.open(&stage.scene.cart);
+    let streams = stage.streams(&stage.scene.cart, true);
+    let lab = &mut stage.scene.lab;
+    lab.policy("shop", "cart-only", FRIENDS_ONLY).unwrap();
+    let sources = clients(&pairs)
+        .into_iter()
+        .chain(streams.iter().map(Client::address));
+    for source in sources {
+        let line = line(&stage.scene, "connection", source);
+        assert_eq!(line["end"], "revoked", "{line}");
+        assert!(line["bytes_in"].as_u64() > Some(0), "{line}");
+        assert!(line["bytes_out"].as_u64() > Some(0), "{line}");
+    }
+}
+
+#[test]
+fn a_port_on_which_nobody_listens_is_told_as_app_refused() {
+    let stage = Stage::set(CART_ONLY);
+    for to in both(&stage.scene.web, 7999) {
+        let skip = stage.scene.sidecar().log().len();
+        let refused = connect(&stage.scene.cart, to).map_err(|error| error.kind());
+        assert_eq!(refused.unwrap_err(), ErrorKind::ConnectionRefused);
+        let line = stage.scene.line(skip, &stage.scene.cart, 7999);
+        let told = (&line["verdict"], &line["end"]);
+        assert_eq!(told, (&"allow".into(), &"app_refused".into()), "{line}");
+    }
+}
+
+#[test]
+fn live_flows_are_a_gauge() {
+    let stage = Stage::set(CART_ONLY);
+    let gauge = || {
+        let value = stage.scene.sidecar().metric("podwall_connections_live");
+        value.unwrap().unwrap()
+    };
+    let before = gauge();
+    let pairs = stage.open(&stage.scene.cart);
+    // The node's own, which asks, comes and goes.
+    assert!(gauge() >= before + 2.0);
+    drop(pairs);
+    assert!(wait_until(SOON, || gauge() <= before + 1.0), "{}", gauge());
+}
+
+/// SIGTERM: nobody new is let in, what is open may end, and what does not is left to the kernel.
+#[test]
+fn sigterm_refuses_newcomers_and_leaves_what_is_open_to_the_kernel() {
+    let stage = Stage::set_with(CART_ONLY, &[], &["--drain-timeout", "3s"]);
+    let scene = &stage.scene;
+    let mut pairs = stage.open(&scene.cart);
+    let streams = stage.streams(&scene.cart, true);
+    let mut leaving = stage.open(&scene.cart);
+    scene.sidecar().process().signal(Signal::TERM).unwrap();
+    let to = both(&scene.web, APP);
+    let draining = |line: &Value| line["reason"] == "draining";
+    let refused = || {
+        let refused = connect(&scene.cart, to[0]).map_err(|error| error.kind());
+        matches!(refused, Err(ErrorKind::ConnectionRefused))
+    };
+    assert!(wait_until(SOON, refused), "newcomers are let in");
+    let new = Client::new(&scene.cart, datagrams::both(&scene.web, DATAGRAMS)[1]);
+    new.say(b"new");
+    let line_of_new = line(scene, "connection", new.address());
+    assert!(draining(&line_of_new), "{line_of_new}");
+    leaving.iter_mut().for_each(Pair::greet);
+    let left = clients(&leaving);
+    drop(leaving);
+    for one in left {
+        assert_eq!(line(scene, "connection", one)["end"], "closed");
+    }
+    let process = scene.sidecar().process();
+    let status = process.wait(SOON).unwrap();
+    assert_eq!(status.code(), Some(0), "{}", process.output_so_far());
+    let open = clients(&pairs)
+        .into_iter()
+        .chain(streams.iter().map(Client::address));
+    let log = scene.sidecar().log();
+    for source in open {
+        let own = |line: &&Value| line["kind"] == "connection" && is_from(line, source);
+        let line = log.iter().find(own).expect("a line");
+        let told = (&line["verdict"], &line["end"]);
+        assert_eq!(told, (&"allow".into(), &"left_open".into()), "{line}");
+    }
+    assert!(log.iter().any(draining));
+    pairs.iter_mut().for_each(Pair::greet);
+    stage.datagrams.drain();
+    streams.iter().for_each(|stream| stage.comes_in(stream));
+}
+
+/// The last flow's end ends the wait.
+#[test]
+fn sigterm_waits_no_longer_than_for_the_last_flow() {
+    let stage = Stage::set_with(CART_ONLY, &[], &["--drain-timeout", "1h"]);
+    let pairs = stage.open(&stage.scene.cart);
+    let process = stage.scene.sidecar().process();
+    process.signal(Signal::TERM).unwrap();
+    let not_ready = || {
+        let answer = stage.scene.sidecar().get("/readyz");
+        !answer.is_ok_and(|(code, _)| code == 200)
+    };
+    assert!(wait_until(SOON, not_ready));
+    assert_eq!(process.status(), None, "it did not wait");
+    drop(pairs);
+    let status = process.wait(SOON + Duration::from_secs(5)).unwrap();
+    assert_eq!(status.code(), Some(0), "{}", process.output_so_far());
+}

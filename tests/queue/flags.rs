@@ -1,0 +1,98 @@
+//! Rules and sidecar belong together: a flag that differs is named, rules that go are missed, several queues are used.
+
+use std::time::Duration;
+
+use podwall_lab::{Mode, wait_until};
+
+use super::hold::queues;
+use super::stage::{Stage, becomes_ready, guard, install, launch, readiness};
+use crate::inside::run;
+use crate::support::{CART_ONLY, SOON, Scene};
+use crate::talk::{APP, both, connect};
+
+/// Good rules are read every ten seconds.
+const READ: Duration = Duration::from_secs(25);
+
+/// Each row: flags of the rules, flags of the sidecar, and what is named.
+const DIFFERENT: [(Mode, &[&str], &[&str], &str); 5] = [
+    (Mode::Queue, &["--queues", "100:2"], &[], "--queues"),
+    (Mode::Queue, &[], &["--queues", "15871:2"], "--queues"),
+    (
+        Mode::Queue,
+        &["--udp-deny", "unreachable"],
+        &[],
+        "--udp-deny",
+    ),
+    (
+        Mode::Queue,
+        &["--unguarded-port", "5300/UDP"],
+        &[],
+        "--unguarded-port",
+    ),
+    (Mode::Redirect, &[], &[], "--mode"),
+];
+
+#[test]
+fn a_flag_that_differs_is_named_and_the_sidecar_is_not_ready() {
+    std::thread::scope(|scope| {
+        for (mode, rules, sidecar, named) in DIFFERENT {
+            scope.spawn(move || {
+                let mut scene = Scene::bare(CART_ONLY);
+                install(&scene, mode, rules);
+                launch(&mut scene, sidecar, &[]);
+                let told = || {
+                    let (code, text) = readiness(&scene);
+                    code == 503 && text.contains(named)
+                };
+                assert!(wait_until(SOON, told), "{named}: {}", readiness(&scene).1);
+                install(&scene, Mode::Queue, sidecar);
+                becomes_ready(&scene);
+            });
+        }
+    });
+}
+
+#[test]
+fn rules_that_go_while_it_runs_are_missed_and_mended() {
+    let mut stage = Stage::set(CART_ONLY);
+    let ways = [
+        "ip6tables-nft -t mangle -F PODWALL_QUEUE",
+        "iptables-nft -t filter -D INPUT -j PODWALL_INPUT",
+    ];
+    for way in ways {
+        run(&stage.scene.web, way);
+        let missed = || readiness(&stage.scene).0 == 503;
+        assert!(
+            wait_until(READ, missed),
+            "{way}: {}",
+            readiness(&stage.scene).1
+        );
+        let (_, text) = readiness(&stage.scene);
+        let table = way.split_whitespace().nth(2).unwrap();
+        assert!(text.contains(table), "{way}: {text}");
+        install(&stage.scene, Mode::Queue, &[]);
+        becomes_ready(&stage.scene);
+    }
+    stage.scene.sidecar = None;
+}
+
+#[test]
+fn several_queues_are_all_used() {
+    const MANY: usize = 200;
+    let mut stage = Stage::bare(CART_ONLY, |_| {});
+    let four = ["--queues", "100:4"];
+    guard(&mut stage.scene, &four, &[]);
+    let to = both(&stage.scene.web, APP);
+    for at in 0..MANY {
+        drop(connect(&stage.scene.cart, to[at % 2]).expect("let in"));
+        drop(stage.app.accept());
+        assert!(connect(&stage.scene.rogue, to[at % 2]).is_err());
+    }
+    let used = queues(&stage.scene.web);
+    let numbers: Vec<u64> = used.iter().map(|one| one[0]).collect();
+    assert_eq!(numbers, [100, 101, 102, 103]);
+    for [number, _, dropped, seen] in used {
+        assert!(seen > 0, "nothing came to queue {number}");
+        assert_eq!(dropped, 0);
+    }
+}
