@@ -119,6 +119,10 @@ impl Doorkeeper {
         self.settings.hold_time
     }
 
+    pub(crate) fn is_from_within(&self, source: IpAddr) -> bool {
+        self.destinations.is_from_within(source)
+    }
+
     pub(crate) fn is_this_pod(&self, address: IpAddr) -> bool {
         self.destinations.is_this_pod(address)
     }

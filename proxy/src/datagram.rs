@@ -32,6 +32,7 @@ use desk::Desk;
 use readiness::{Readiness, Ready};
 
 mod desk;
+mod idle;
 mod inward;
 mod outward;
 mod readiness;
@@ -39,6 +40,7 @@ mod recheck;
 mod rejudging;
 mod session;
 
+pub use idle::IdleTimes;
 pub use recheck::Recheck;
 pub use session::{HELD_BYTES, HELD_DATAGRAMS};
 
@@ -64,6 +66,8 @@ pub enum DatagramError {
 pub struct Settings {
     /// The most sessions let in at a time; each takes one descriptor.
     pub sessions: usize,
+    /// How long they may be silent.
+    pub idle: IdleTimes,
     /// Leave sessions alone that were let in, whatever changes.
     pub keep_established: bool,
 }
@@ -90,7 +94,11 @@ impl Keeper {
         for (number, door) in doors.iter().enumerate() {
             readiness.watch(door, Ready::Door(number))?;
         }
-        let limits = Limits::usual(settings.sessions, doorkeeper.hold_time());
+        let limits = Limits {
+            one_way_idle: settings.idle.one_way,
+            stream_idle: settings.idle.stream,
+            ..Limits::usual(settings.sessions, doorkeeper.hold_time())
+        };
         let desk = Desk {
             changes: doorkeeper.clerk().world().changes(),
             doorkeeper,

@@ -68,21 +68,33 @@ fn a_session_that_nobody_answered_says_so_at_its_end() {
 }
 
 /// Both ends of an application's leg are the pod's: where nobody listens the kernel may give it the very port that it
-/// wants to reach, and it would hear itself.
+/// wants to reach, and it would hear itself. Here that port is the only one to be had.
 #[test]
-fn a_session_never_hears_itself() {
+fn p15_a_session_never_hears_itself_and_without_a_local_port_there_is_none() {
     let scene = guarded(CART_ONLY);
-    // Two ports to choose from, one of them the application's, who is away.
-    let range = format!("{MDNS} {}", MDNS + 1);
-    scene
-        .web
-        .place()
-        .sysctl("net/ipv4/ip_local_port_range", &range)
-        .unwrap();
-    for (count, to) in both(&scene.web, MDNS).into_iter().enumerate() {
-        let client = Client::new(&scene.cart, to);
+    let range = format!("{MDNS} {MDNS}");
+    let sysctl = |range: &str| {
+        scene
+            .web
+            .place()
+            .sysctl("net/ipv4/ip_local_port_range", range)
+    };
+    sysctl(&range).unwrap();
+    let clients = both(&scene.web, MDNS).map(|to| Client::new(&scene.cart, to));
+    for client in &clients {
         client.say(b"anybody there");
-        reaches(&scene, UNREACHABLE, (count + 1) as f64);
+        let line = line(&scene, "connection", client.address());
+        assert_eq!(
+            (&line["end"], &line["reason"]),
+            (&"no_local_port".into(), &"rule".into()),
+            "{line}"
+        );
         assert!(client.has_heard_nothing());
     }
+    assert_eq!(metric(&scene, "podwall_no_local_port_total"), 2.0);
+    // The next datagram of the same client finds what is there by then.
+    sysctl("32768 60999").unwrap();
+    let _app = App::listen(&scene.web, MDNS).echo();
+    clients.iter().for_each(|client| client.ask(b"and now"));
+    assert_eq!(metric(&scene, "podwall_udp_sessions"), 2.0);
 }

@@ -1,11 +1,11 @@
-//! SIGTERM: no new session, live ones go on until the deadline.
+//! How sessions end: by silence, and at SIGTERM, after which no new one begins and live ones go on until the deadline.
 
 use std::time::{Duration, Instant};
 
 use podwall_lab::{Signal, wait_until};
 
-use super::stage::{App, Client, DNS, both, guarded_with, line};
-use crate::support::{CART_ONLY, SOON, Scene};
+use super::stage::{App, Client, DNS, both, guarded_with, line, metric, reaches, start};
+use crate::support::{CART_ONLY, SOON, Scene, podwall};
 
 fn ask_to_stop(scene: &Scene) {
     scene.sidecar().process().signal(Signal::TERM).unwrap();
@@ -61,4 +61,29 @@ fn silent_sessions_end_before_the_deadline() {
     for client in &clients {
         assert_eq!(line(&scene, "connection", client.address())["end"], "idle");
     }
+}
+
+/// A kernel that forgets sooner than usual is followed, so that no answer leaves with a wrong source.
+#[test]
+fn p30_a_session_ends_no_later_than_the_kernel_forgets_it() {
+    let mut scene = Scene::bare(CART_ONLY);
+    let timeout = "net/netfilter/nf_conntrack_udp_timeout";
+    scene.web.place().sysctl(timeout, "2").unwrap();
+    start(&mut scene, &podwall(), &[]);
+    let _app = App::listen(&scene.web, DNS).echo();
+    let clients = both(&scene.web, DNS).map(|to| Client::new(&scene.cart, to));
+    clients.iter().for_each(|client| client.ask(b"in"));
+    assert_eq!(metric(&scene, "podwall_udp_sessions"), 2.0);
+    for client in &clients {
+        let line = line(&scene, "connection", client.address());
+        assert_eq!(
+            (&line["end"], &line["verdict"]),
+            (&"idle".into(), &"allow".into()),
+            "{line}"
+        );
+        let took = line["duration_ms"].as_u64().unwrap();
+        assert!((2000..4000).contains(&took), "{line}");
+    }
+    reaches(&scene, "podwall_udp_sessions", 0.0);
+    clients.iter().for_each(|client| client.ask(b"in again"));
 }

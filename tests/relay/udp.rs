@@ -1,5 +1,5 @@
-//! UDP in mode redirect: what strangers send is dropped, since static rules do not know the policy; what the pod itself
-//! asks for is answered (S6, S60).
+//! UDP in mode redirect where no flag names a port: what strangers send is dropped, since static rules do not know the
+//! policy; what the pod itself asks for is answered (S6, S60). Ports that are named: `tests/datagram.rs`.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 

@@ -1,6 +1,5 @@
 //! What the one task works on, and how a session ends.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -59,8 +58,7 @@ impl Desk {
     /// Asks the law; no law is asked of what is not meant for this pod, or says that it comes from it (P34).
     pub(super) fn ask(&self, key: FlowKey) -> Result<Ruling, Refusal> {
         let (source, own) = (key.client.ip(), key.to.ip());
-        let is_own = |address: IpAddr| self.doorkeeper.is_this_pod(address);
-        if source.is_loopback() || is_own(source) || !is_own(own) {
+        if self.doorkeeper.is_from_within(source) || !self.doorkeeper.is_this_pod(own) {
             return Err(Refusal::NotThisPod);
         }
         let flow = flow(key).ok_or(Refusal::NotRedirected)?;

@@ -37,6 +37,11 @@ pub trait Destinations: std::fmt::Debug + Send + Sync + 'static {
     /// Whether `address`, canonical, is one of this pod's. Loopback is not: a service that listens
     /// there only must not be reachable from outside (P33).
     fn is_this_pod(&self, address: IpAddr) -> bool;
+
+    /// Whether nobody outside may have this address, canonical, as a source: loopback and the pod's own.
+    fn is_from_within(&self, source: IpAddr) -> bool {
+        source.is_loopback() || self.is_this_pod(source)
+    }
 }
 
 /// The destinations of connections that nat REDIRECT has sent here.

@@ -9,7 +9,7 @@ use super::RunError;
 use crate::answer::session::SESSIONS;
 use crate::config::{Config, UdpPort};
 use crate::connection::{Doorkeeper, DrainPhase};
-use crate::datagram::{DatagramError, Keeper, Recheck, Settings};
+use crate::datagram::{DatagramError, IdleTimes, Keeper, Recheck, Settings};
 use crate::intercept::datagram::DatagramDoor;
 use crate::world::World;
 
@@ -56,6 +56,7 @@ pub(super) fn serve(
     }
     let settings = Settings {
         sessions: usize::try_from(share).unwrap_or(SESSIONS),
+        idle: IdleTimes::of_this_pod(),
         keep_established: config.keep_established,
     };
     let keeper = Keeper::new(doorkeeper, doors, recheck, settings).map_err(DatagramError::from)?;

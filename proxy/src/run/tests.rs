@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::config::Settings;
 use crate::config::source::Given;
+use crate::config::{Settings, UdpPort};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -270,10 +270,23 @@ async fn s66_our_own_address_is_no_nodes_address() {
     refuse_node_network(&["192.0.2.1".parse().unwrap()]).unwrap();
 }
 
-#[tokio::test]
-async fn p17_capacity_is_what_descriptors_hold() {
-    let most = capacity(None);
+#[test]
+fn p17_capacity_is_what_descriptors_hold() {
+    let descriptors = sys::raise_descriptor_limit();
+    let most = capacity(None, descriptors);
     assert!(most >= 64);
-    assert_eq!(capacity(Some(1)), 1);
-    assert_eq!(capacity(Some(usize::MAX)), most);
+    assert_eq!(capacity(Some(1), descriptors), 1);
+    assert_eq!(capacity(Some(usize::MAX), descriptors), most);
+}
+
+#[test]
+fn p17_udp_takes_its_share_of_the_descriptors_where_a_port_is_carried() {
+    let dns = [UdpPort {
+        port: 53,
+        listen: 15874,
+    }];
+    assert_eq!(datagrams::share(1024, &[]), 0);
+    assert_eq!(datagrams::share(1024, &dns), 256);
+    assert_eq!(datagrams::share(u64::MAX, &dns), 4096);
+    assert_eq!(datagrams::share(0, &dns), 0);
 }

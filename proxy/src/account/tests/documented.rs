@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{account, admin, answer, config, connection, drain, hold, run, sys};
+use crate::answer::session;
+use crate::{account, admin, answer, config, connection, datagram, drain, hold, run, sys};
 
 const DOCS: &str = include_str!("../../../../docs/operations.md");
 
@@ -209,6 +210,23 @@ fn every_bound_is_documented_as_it_is() {
         ("DEAD_PEER", time(connection::DEAD_PEER)),
         ("KEEPALIVE_IDLE", time(sys::KEEPALIVE_IDLE)),
         ("KEEPALIVE_INTERVAL", time(sys::KEEPALIVE_INTERVAL)),
+        ("SESSIONS", session::SESSIONS.to_string()),
+        (
+            "SESSIONS_PER_SOURCE",
+            session::SESSIONS_PER_SOURCE.to_string(),
+        ),
+        ("ONE_WAY_IDLE", time(session::ONE_WAY_IDLE)),
+        ("STREAM_IDLE", time(session::STREAM_IDLE)),
+        ("STREAM_AFTER", time(session::STREAM_AFTER)),
+        ("DENIALS", session::DENIALS.to_string()),
+        (
+            "DENIALS_PER_SOURCE",
+            session::DENIALS_PER_SOURCE.to_string(),
+        ),
+        ("DENIAL_MEMORY", time(session::DENIAL_MEMORY)),
+        ("HELD_DATAGRAMS", datagram::HELD_DATAGRAMS.to_string()),
+        ("HELD_BYTES", datagram::HELD_BYTES.to_string()),
+        ("DRAIN_IDLE", time(datagram::DRAIN_IDLE)),
         ("SPARE_DESCRIPTORS", sys::SPARE_DESCRIPTORS.to_string()),
         ("MAX_PIPES", answer::pipe::MAX_PIPES.to_string()),
         ("LAST_WAIT", time(drain::LAST_WAIT)),
