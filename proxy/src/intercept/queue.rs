@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nfq_updated::{Message, Queue as Netlink, Verdict};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
-use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_size_force};
 
 use crate::arrival::ADMITTED;
 use crate::sys::privilege;
@@ -119,8 +119,11 @@ impl Queue {
             .set_queue_max_len(number, QUEUE_LENGTH)
             .map_err(refused)?;
         fcntl_setfd(&netlink, FdFlags::CLOEXEC).map_err(|error| refused(error.into()))?;
-        set_socket_recv_buffer_size_force(&netlink, RECEIVE_BUFFER)
-            .map_err(|error| refused(error.into()))?;
+        if set_socket_recv_buffer_size_force(&netlink, RECEIVE_BUFFER).is_err() {
+            // NET_ADMIN of a user namespace: the host's limit holds, and what finds no room is dropped.
+            set_socket_recv_buffer_size(&netlink, RECEIVE_BUFFER)
+                .map_err(|error| refused(error.into()))?;
+        }
         netlink.set_nonblocking(true);
         Ok(Self { number, netlink })
     }
