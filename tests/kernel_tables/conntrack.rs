@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
+use podwall_lab::wait_until;
 use podwall_policy::flow::Protocol;
 use podwall_proxy::kernel::{Conntrack, Count, Entry, Events, Found, Tuple};
 
 use socket2::{Domain, Socket, Type};
 
 use super::scene::{PORT, Scene, reversed, udp_tuple, without_capabilities};
+use crate::support::SOON;
 
 /// SCTP from port 41000 to 3868, INIT alone: tag, window, streams, first number.
 const INIT: [u8; 32] = [
@@ -115,8 +117,17 @@ fn p37_an_association_is_found_and_marked_too() {
         });
         let [source, destination] = [(source.unwrap().unwrap(), 41_000), (address, 3868)];
         let tuple = Tuple::new(Protocol::Sctp, source.into(), destination.into());
-        let entry = conntrack.get(&tuple).unwrap().unwrap();
-        assert!(!entry.replied && !entry.ended, "{entry:?}");
+        // Nobody answers a raw socket, so nothing says when it has arrived.
+        let mut found = None;
+        let arrives = wait_until(SOON, || {
+            found = conntrack.get(&tuple).unwrap();
+            found.is_some()
+        });
+        assert!(arrives, "{tuple:?}");
+        assert!(
+            found.is_some_and(|entry| !entry.replied && !entry.ended),
+            "{found:?}"
+        );
         marks_in_place(&mut conntrack, &tuple);
     }
 }

@@ -27,8 +27,8 @@ fn news(events: &mut Events) -> Vec<Event> {
 fn end_of(events: &mut Events, tuple: &Tuple, wanted: impl Fn(&Entry) -> bool) -> Entry {
     let mut found = None;
     let heard = wait_until(SOON, || {
-        let ends = news(events).into_iter().filter_map(|event| match event {
-            Event::Ended(entry) => Some(entry),
+        let ends = news(events).into_iter().map(|event| match event {
+            Event::Ended(entry) => entry,
             Event::Lost => panic!("lost"),
         });
         let mut ends = ends.filter(|entry| entry.tuple == *tuple && wanted(entry));
