@@ -11,10 +11,12 @@ use podwall_policy::object::ObjectName;
 
 use crate::arrival::Mode;
 
+mod path;
 pub mod source;
 #[cfg(test)]
 mod tests;
 
+pub use path::{Queues, UdpPort};
 use source::{Given, Source};
 
 /// The relay's port. Like the next two below 32768, where Linux begins to hand out local ports.
@@ -59,34 +61,6 @@ pub const MAX_WORKER_THREADS: usize = 64;
 /// One: a sidecar is a guest on its node, one carries gigabytes a second, and connections that stay
 /// on one thread cost less than connections that move (docs/cost.md).
 const WORKER_THREADS: usize = 1;
-
-/// The queues of mode queue: `count` of them from `first` on, a thread each.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Queues {
-    /// The number of the first one.
-    pub first: u16,
-    /// How many; from 1 to [`MAX_QUEUES`], and none beyond 65535.
-    pub count: u16,
-}
-
-impl Default for Queues {
-    /// One: a verdict takes microseconds, and a sidecar is a guest on its node.
-    fn default() -> Self {
-        Self {
-            first: FIRST_QUEUE,
-            count: 1,
-        }
-    }
-}
-
-/// A UDP port of the application, and the port of the listener that its datagrams are redirected to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct UdpPort {
-    /// The application's port.
-    pub port: u16,
-    /// podwall's own.
-    pub listen: u16,
-}
 
 /// What was given. Empty text means "not given": the default holds.
 #[derive(Clone, Debug, Default)]

@@ -76,6 +76,16 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
         "the question is settled by then",
     ),
     (
+        "proxy/src/answer/session",
+        "Instant::now",
+        "time is an argument, so a test can move it",
+    ),
+    (
+        "proxy/src/datagram",
+        "podwall_policy::decide",
+        "the judge is the only one who asks the law",
+    ),
+    (
         "proxy/src/identify",
         "podwall_policy::decide",
         "who it is and whether it may are two questions",
@@ -123,6 +133,10 @@ const SLEEPS: [&str; 2] = ["sleep(", "sleep_until("];
 const MAY_SLEEP: &[(&str, &str)] = &[
     (
         "proxy/tests/relay/rig.rs",
+        "polls a condition until a deadline",
+    ),
+    (
+        "proxy/tests/datagram/rig.rs",
         "polls a condition until a deadline",
     ),
     ("proxy/tests/relay/bulk.rs", "plays a slow receiver"),
