@@ -1,15 +1,20 @@
 //! The hand-written Pod of `deploy/demo/cluster.yaml` on a real node: applied by kubectl as its header says, started,
-//! probed, killed and started again by a real kubelet, with the service account's projected token and the downward API.
+//! probed, killed and started again by a real kubelet, with the service account's projected token and the downward API,
+//! in both modes.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::time::Duration;
 
-use guarded_pod::node::{Node, Seen};
-use podwall_lab::{KubernetesNode, skipped, wait_until};
+use guarded_pod::node::Node;
+use guarded_pod::siege::Seen;
+use guarded_pod::streams::Streams;
+use podwall_lab::{KubernetesNode, Mode, skipped, wait_until};
 
 mod guarded_pod {
     pub mod node;
+    pub mod siege;
+    pub mod streams;
 }
 
 /// Long enough for a machine under load; nothing waits for it unless something is broken.
@@ -17,10 +22,19 @@ const LONG: Duration = Duration::from_secs(120);
 
 #[test]
 fn a_guarded_pod_admits_whom_the_policy_names_and_nobody_else_whatever_is_killed() {
+    prove(Mode::Redirect);
+}
+
+#[test]
+fn a_guarded_pod_does_so_in_mode_queue() {
+    prove(Mode::Queue);
+}
+
+fn prove(mode: Mode) {
     if skipped("a guarded pod on a node", KubernetesNode::obstacle()) {
         return;
     }
-    let mut node = Node::start();
+    let mut node = Node::start(mode);
     without_permission_the_application_does_not_start(&node);
     let granted = node.grant_sidecar();
     let ready = node.node.wait_until_pod_ready("my-app-ns", "app2", LONG);
@@ -33,16 +47,32 @@ fn a_guarded_pod_admits_whom_the_policy_names_and_nobody_else_whatever_is_killed
     );
     for url in node.urls(80) {
         assert_eq!(node.ask("app1", &url).http, Some(200), "{url}");
-        assert!(node.ask("rogue", &url).reset, "{url}");
+        node.is_denied("rogue", &url);
     }
+    the_application_sees(&node);
     let line = node.log_line("rogue", "no_rule_admits");
     assert_eq!(
         line["nearest_miss"]["policy"],
         "my-app-ns/allow-app1-access-app2"
     );
     assert_eq!(line["peer"], "my-app-ns/rogue", "{line:#}");
+    assert_eq!(line["mode"], mode.word(), "{line:#}");
     killed_containers_let_nobody_in(&mut node);
     commands_in_the_pod_read_the_cluster(&node);
+}
+
+/// In mode redirect the pod's own address, in mode queue the client's, over both families.
+fn the_application_sees(node: &Node) {
+    let pod = match node.mode {
+        Mode::Redirect => "app2",
+        Mode::Queue => "app1",
+    };
+    let addresses = node.addresses(pod);
+    for (url, address) in node.urls(80).iter().zip(addresses) {
+        let said = node.ask("app1", &format!("{url}who")).body;
+        let line = format!("client {}", address.as_str().unwrap());
+        assert!(said.lines().any(|one| one == line), "{line}: {said}");
+    }
 }
 
 /// The sidecar says who may not do what; it is not ready, so nginx waits, and nobody gets in.
@@ -56,8 +86,7 @@ fn without_permission_the_application_does_not_start(node: &Node) {
     // The kubelet has asked twice, a second apart: one that did not wait would have started nginx by now.
     assert!(wait_until(LONG, || node.unhealthy("podwall") >= 2));
     for client in ["app1", "rogue"] {
-        let seen = node.ask(client, &node.urls(80)[0]);
-        assert!(seen.reset, "{client}: {seen:?}");
+        node.is_denied(client, &node.urls(80)[0]);
         assert_eq!(node.log_line(client, "not_synced")["verdict"], "deny");
     }
     let waits = node.status("nginx");
@@ -68,28 +97,65 @@ fn without_permission_the_application_does_not_start(node: &Node) {
 /// back-off of ten seconds, and then while nginx is.
 fn killed_containers_let_nobody_in(node: &mut Node) {
     let before = (node.unhealthy("nginx"), node.restarts("nginx"));
-    let siege = node.besiege("rogue");
+    let (siege, streams) = (node.besiege("rogue"), node.open_streams());
     for (container, restarts) in [("podwall", 1), ("podwall", 2), ("nginx", 1)] {
         node.kill(container);
-        siege.tries_again(node);
         if (container, restarts) == ("podwall", 2) {
-            // The probes tell the truth about nginx while podwall is away.
-            assert!(node.is_waiting_to_restart("podwall"));
-            assert_eq!(node.ask_from_node().http, Some(200));
+            while_podwall_is_away(node, &streams);
         }
+        siege.tries_again(node);
         node.wait_until_back(container, restarts);
         for url in node.urls(80) {
             assert_eq!(node.ask("app1", &url).http, Some(200), "{url}");
         }
         siege.tries_again(node);
         if container == "podwall" {
-            assert_eq!((node.unhealthy("nginx"), node.restarts("nginx")), before);
+            assert_eq!(node.restarts("nginx"), before.1);
+            the_probes_noticed(node, before.0);
         }
         node.log_holds_no_allow_of("rogue");
     }
+    let denied = match node.mode {
+        Mode::Redirect => &[Seen::Reset][..],
+        // Nobody answers for the kernel's queue while podwall is away: what is new is dropped.
+        Mode::Queue => &[Seen::Reset, Seen::Silence],
+    };
     let tries = siege.lift(node);
-    let other = tries.iter().find(|seen| **seen != Seen::Reset);
-    assert_eq!(other, None, "the rogue was not always reset");
+    let other = tries.iter().find(|seen| !denied.contains(seen));
+    assert_eq!(other, None, "the rogue was not always denied");
+}
+
+/// What the node can do meanwhile, and what becomes of the streams that were open: all within the ten seconds that the
+/// kubelet waits.
+fn while_podwall_is_away(node: &Node, streams: &Streams) {
+    assert!(node.is_waiting_to_restart("podwall"));
+    match node.mode {
+        // The node goes past podwall: the probes tell the truth about nginx. Other streams ended with their relay.
+        Mode::Redirect => {
+            assert_eq!(node.ask_from_node().http, Some(200));
+            assert!(streams.of_node.flows());
+            assert!(streams.of_app1.has_ended());
+        }
+        // What is new is nobody's, the node's own too, so the probes fail. What is open is the kernel's, and goes on.
+        Mode::Queue => {
+            let new = node.ask_from_node();
+            assert!(new.http.is_none() && !new.refused && !new.reset, "{new:?}");
+            assert!(streams.of_node.flows());
+            assert!(streams.of_app1.flows());
+        }
+    }
+    assert_eq!(node.restarts("podwall"), 1, "it is back already");
+}
+
+/// In mode redirect the kubelet's probes of nginx never fail. In mode queue they do while podwall is away: after its
+/// second death, of which it comes back too late for them.
+fn the_probes_noticed(node: &Node, before: u64) {
+    let restarts = node.restarts("podwall");
+    match node.mode {
+        Mode::Redirect => assert_eq!(node.unhealthy("nginx"), before),
+        Mode::Queue if restarts < 2 => {}
+        Mode::Queue => assert!(wait_until(LONG, || node.unhealthy("nginx") > before)),
+    }
 }
 
 /// As the pod's own account, which may not read other namespaces' policies, and then as one that may.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use podwall_lab::{
-    Cmd, CurlResult, Endpoints, Image, KubernetesNode, Lab, Output, Process, Sidecar, access_log,
-    container_status, wait_until,
+    Cmd, CurlResult, Endpoints, Image, KubernetesNode, Lab, Mode, Output, Place, Process, Sidecar,
+    access_log, container_status, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -19,15 +19,12 @@ const APP2: &str = "app2";
 const EXEC: Duration = Duration::from_secs(60);
 /// Bound on one request.
 const REQUEST: Duration = Duration::from_secs(10);
-/// What curl prints: HTTP code and its own exit code, 0 and 0 where all is well.
-const FORM: &str = "%{http_code} %{exitcode}\n";
-/// Tries until the file is there, or fifty thousand times. One try lasts as long as an arrival is held.
-const SIEGE: &str = r#"i=0; while [ ! -e /tmp/lift ] && [ $i -lt 50000 ]; do
-curl -q -s -g -o /dev/null -m 5 -w "$1" "$2"; i=$((i + 1)); done"#;
-/// Loops of tries for each address: while one try is held, others go on.
-const LOOPS: usize = 2;
+/// Bound on one request of the node while podwall is away: twice the kubelet's own patience.
+const PROBE: Duration = Duration::from_secs(2);
 
 pub struct Node {
+    /// podwall's mode in app2.
+    pub mode: Mode,
     pub node: KubernetesNode,
     app2: Value,
     /// `kubectl logs --follow` of podwall's container, of the life that it has now.
@@ -37,7 +34,7 @@ pub struct Node {
 
 impl Node {
     /// Everything is applied but the sidecar's permission, the policy first; returns when podwall runs.
-    pub fn start() -> Self {
+    pub fn start(mode: Mode) -> Self {
         let mut lab = Lab::start().unwrap();
         let node = lab.start_kubernetes_node().unwrap();
         let program = env!("CARGO_BIN_EXE_podwall").as_ref();
@@ -51,15 +48,11 @@ impl Node {
         let policy = manifest("demo/allow-app1-access-app2.yaml");
         kubectl(&node, |kubectl| kubectl.arg("apply").arg("-f").arg(policy));
         // As the header of cluster.yaml says; what binds the roles comes later.
-        let (roles, cluster) = (manifest("rbac/sidecar.yaml"), manifest("demo/cluster.yaml"));
+        let roles = manifest("rbac/sidecar.yaml");
+        kubectl(&node, |kubectl| kubectl.arg("apply").arg("-f").arg(roles));
+        let cluster = cluster(&lab, mode);
         kubectl(&node, |kubectl| {
-            kubectl.args([
-                "apply".as_ref(),
-                "-f".as_ref(),
-                roles.as_os_str(),
-                "-f".as_ref(),
-                cluster.as_os_str(),
-            ])
+            kubectl.args(["apply", "-f", "-"]).stdin(cluster)
         });
         for client in ["app1", "rogue"] {
             node.wait_until_pod_ready(NAMESPACE, client, LONG).unwrap();
@@ -67,6 +60,7 @@ impl Node {
         let runs = |pod: &Value| container_status(pod, "podwall")["state"]["running"].is_object();
         let app2 = node.wait_for_pod(NAMESPACE, APP2, "podwall runs", LONG, runs);
         Self {
+            mode,
             app2: app2.unwrap(),
             log: node.follow_log(NAMESPACE, APP2, "podwall").unwrap(),
             node,
@@ -128,31 +122,25 @@ impl Node {
     pub fn ask(&self, client: &str, url: &str) -> CurlResult {
         let words = CurlResult::words(url, REQUEST);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let output = self.exec(client, "client", &words);
+        let output = self.run(client, "client", &words);
         let curl = CurlResult::read(&output);
         assert!(curl.time.is_some(), "{output:?}");
         curl
     }
 
-    /// The same from the node, as the kubelet probes.
-    pub fn ask_from_node(&self) -> CurlResult {
-        self.lab.node().place().curl(&self.urls(80)[0], REQUEST)
+    /// One request by curl in a client that the policy does not admit: reset after its connect, or refused at its connect.
+    pub fn is_denied(&self, client: &str, url: &str) {
+        let seen = self.ask(client, url);
+        let denied = match self.mode {
+            Mode::Redirect => seen.reset,
+            Mode::Queue => seen.refused,
+        };
+        assert!(denied && seen.http.is_none(), "{client} {url}: {seen:?}");
     }
 
-    /// A client that tries over both families until it is lifted.
-    pub fn besiege(&self, client: &'static str) -> Siege {
-        let urls = self.urls(80).into_iter().flat_map(|url| vec![url; LOOPS]);
-        let besieger = |url: String| {
-            let words = words(&["sh", "-c", SIEGE, "siege", FORM, &url]);
-            let process = self.node.exec(NAMESPACE, client, "client", &words);
-            process.unwrap().spawn().unwrap()
-        };
-        let siege = Siege {
-            client,
-            loops: urls.map(besieger).collect(),
-        };
-        siege.tries_again(self);
-        siege
+    /// One request from the node, as the kubelet probes.
+    pub fn ask_from_node(&self) -> CurlResult {
+        self.place().curl(&self.urls(80)[0], PROBE)
     }
 
     /// Kills a container of app2.
@@ -214,6 +202,11 @@ impl Node {
         container_status(&self.node.control().admin().get(&path).unwrap(), container).clone()
     }
 
+    /// Where the node's own programs run.
+    pub fn place(&self) -> &Place {
+        self.lab.node().place()
+    }
+
     /// podwall's endpoints, asked from the node.
     pub fn endpoints(&self) -> Endpoints {
         let address = self.app2["status"]["podIP"].as_str().unwrap();
@@ -257,76 +250,40 @@ impl Node {
 
     /// podwall with these words, run in app2 beside the sidecar.
     pub fn podwall(&self, arguments: &[&str]) -> Output {
-        self.exec(APP2, "podwall", &[&["podwall"], arguments].concat())
+        self.run(APP2, "podwall", &[&["podwall"], arguments].concat())
     }
 
-    fn addresses(&self, client: &str) -> Vec<Value> {
+    /// The addresses of a pod, as the API server has them.
+    pub fn addresses(&self, client: &str) -> Vec<Value> {
         let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{client}");
         let pod = self.node.control().admin().get(&path).unwrap();
         let all = pod["status"]["podIPs"].as_array().unwrap().iter();
         all.map(|one| one["ip"].clone()).collect()
     }
 
-    fn exec(&self, pod: &str, container: &str, arguments: &[&str]) -> Output {
-        let command = self.node.exec(NAMESPACE, pod, container, &words(arguments));
-        command.unwrap().run(EXEC).unwrap()
+    /// A command in a container, to be started.
+    pub fn exec(&self, pod: &str, container: &str, arguments: &[&str]) -> Cmd {
+        let words: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        self.node.exec(NAMESPACE, pod, container, &words).unwrap()
+    }
+
+    /// The same, run to its end.
+    pub fn run(&self, pod: &str, container: &str, arguments: &[&str]) -> Output {
+        self.exec(pod, container, arguments).run(EXEC).unwrap()
     }
 }
 
-/// A client that tries all the time.
-pub struct Siege {
-    client: &'static str,
-    loops: Vec<Process>,
-}
-
-impl Siege {
-    /// Waits until every loop has tried twice since now, so that one try of each began after now.
-    pub fn tries_again(&self, node: &Node) {
-        for one in &self.loops {
-            let tries = || seen(&one.stdout_so_far()).len();
-            let before = tries();
-            let more = wait_until(LONG, || tries() > before + 1 || one.status().is_some());
-            assert!(
-                more && one.status().is_none(),
-                "{}{}",
-                one.output_so_far(),
-                node.log()
-            );
+/// The scenario's manifest, changed by the documented line for mode queue.
+fn cluster(lab: &Lab, mode: Mode) -> String {
+    let file = manifest("demo/cluster.yaml");
+    match mode {
+        Mode::Redirect => std::fs::read_to_string(file).unwrap(),
+        Mode::Queue => {
+            let sed = lab.node().place().command("sed").arg("-f");
+            let sed = sed.arg(manifest("demo/queue.sed")).arg(file);
+            sed.succeed(EXEC).unwrap().stdout
         }
     }
-
-    /// Ends it after one more try and gives what every try saw.
-    pub fn lift(self, node: &Node) -> Vec<Seen> {
-        self.tries_again(node);
-        node.exec(self.client, "client", &["sh", "-c", ": > /tmp/lift"]);
-        let ended = self
-            .loops
-            .iter()
-            .inspect(|one| assert!(one.wait(LONG).is_ok()));
-        ended.flat_map(|one| seen(&one.stdout_so_far())).collect()
-    }
-}
-
-/// What came of one request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Seen {
-    /// The page.
-    Page,
-    /// A reset: of the attempt, while sending or while reading. Which curl says depends on when it notices.
-    Reset,
-    /// Anything else: curl's exit code.
-    Other(u16),
-}
-
-/// Every whole line in [`FORM`].
-fn seen(printed: &str) -> Vec<Seen> {
-    let whole = printed.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    let see = |line| match line {
-        "200 0" => Seen::Page,
-        "000 7" | "000 55" | "000 56" => Seen::Reset,
-        other => Seen::Other(other.rsplit(' ').next().unwrap().parse().unwrap()),
-    };
-    whole.lines().map(see).collect()
 }
 
 /// A manifest of `deploy/`.
@@ -340,8 +297,4 @@ fn manifest(file: &str) -> PathBuf {
 fn kubectl(node: &KubernetesNode, with: impl FnOnce(Cmd) -> Cmd) {
     let output = with(node.control().kubectl().unwrap()).run(EXEC).unwrap();
     assert!(output.status.success(), "{output:?}");
-}
-
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(ToString::to_string).collect()
 }
