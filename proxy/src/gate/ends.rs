@@ -29,6 +29,8 @@ pub(super) struct Ends {
     events: Events,
     conntrack: Conntrack,
     compared: Instant,
+    /// Whether the kernel counts the bytes of flows.
+    counts: bool,
 }
 
 impl Ends {
@@ -38,6 +40,7 @@ impl Ends {
             events,
             conntrack,
             compared: Instant::now(),
+            counts: kernel_counts(),
         }
     }
 
@@ -83,9 +86,10 @@ impl Ends {
 
     /// Whether the kernel had more to tell than it could.
     fn hear(&mut self) -> io::Result<bool> {
-        let (shared, mut lost) = (&self.shared, false);
+        let mut lost = false;
+        let (shared, conntrack, counts) = (&self.shared, &mut self.conntrack, self.counts);
         self.events.read(&mut |event| match event {
-            Event::Ended(entry) => end(shared, &entry),
+            Event::Ended(entry) => end(shared, conntrack, counts, &entry),
             Event::Lost => lost = true,
         })?;
         Ok(lost)
@@ -94,6 +98,7 @@ impl Ends {
     /// Whatever is remembered and not in the kernel's table any more has ended.
     fn compare(&mut self) {
         self.compared = Instant::now();
+        self.counts = kernel_counts();
         if self.shared.flows.len() == 0 {
             return;
         }
@@ -119,16 +124,33 @@ impl Ends {
 }
 
 /// Writes down a flow that is over; one that is not remembered was written down before, or is not ours.
-fn end(shared: &Shared, entry: &Entry) {
+///
+/// The news that TCP has ended come without bytes; its entry, which stays for a while, has them.
+fn end(shared: &Shared, conntrack: &mut Conntrack, counts: bool, entry: &Entry) {
     let Some(story) = shared.flows.take(&entry.tuple) else {
         return;
     };
-    let end = match (entry.tuple.protocol, entry.ended, entry.replied) {
-        (Protocol::Tcp, true, _) => End::Closed,
-        // The kernel drops its entry as soon as the only answer is a reset.
-        (Protocol::Tcp, false, false) => End::AppRefused,
-        (Protocol::Tcp, false, true) => End::Forgotten,
+    let end = match (entry.tuple.protocol, entry.replied, entry.ended) {
+        // The kernel drops its entry as soon as the only answer is a reset, which ends it too.
+        (Protocol::Tcp, false, _) => End::AppRefused,
+        (Protocol::Tcp, true, true) => End::Closed,
+        (Protocol::Tcp, true, false) => End::Forgotten,
         (Protocol::Udp | Protocol::Sctp, ..) => End::Idle,
     };
-    shared.take_leave(&entry.tuple, &story, bytes(entry), end);
+    let told = bytes(entry);
+    let bytes = match told {
+        None if counts => conntrack
+            .get(&entry.tuple)
+            .ok()
+            .flatten()
+            .and_then(|entry| bytes(&entry)),
+        told => told,
+    };
+    shared.take_leave(&entry.tuple, &story, bytes, end);
+}
+
+/// Whether new entries count their bytes; where that cannot be read, they may.
+fn kernel_counts() -> bool {
+    let setting = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_acct");
+    setting.map_or(true, |value| value.trim() != "0")
 }
