@@ -6,12 +6,20 @@ use std::time::Duration;
 use podwall_lab::{Signal, wait_until};
 use serde_json::Value;
 
-use super::stage::{DATAGRAMS, FRIENDS_ONLY, Stage, clients, is_from, line};
+use super::stage::{DATAGRAMS, FRIENDS_ONLY, Stage, clients, entries, guard, is_from, line};
 use crate::datagrams::{self, Client};
 use crate::support::{CART_ONLY, SOON};
 use crate::talk::{APP, Ending, Pair, both, connect, ending};
 
 const ACCOUNTING: &str = "net.netfilter.nf_conntrack_acct";
+
+/// A guarded pod whose kernel counts, or does not.
+fn with_accounting(value: &str) -> Stage {
+    let mut stage = Stage::bare(CART_ONLY, |_| {});
+    stage.scene.web.sysctl(ACCOUNTING, value).unwrap();
+    guard(&mut stage.scene, &[], &[]);
+    stage
+}
 
 /// One connection to its end in order, and one UDP flow to its end by silence; their lines.
 fn ended(stage: &Stage) -> Vec<Value> {
@@ -25,10 +33,18 @@ fn ended(stage: &Stage) -> Vec<Value> {
         drop(app);
         assert_eq!(ending(&mut client), Ending::End);
     }
-    let lines = sources
-        .iter()
-        .map(|source| line(&stage.scene, "connection", *source));
-    lines.collect()
+    let told = |source| {
+        let log = stage.scene.sidecar().log();
+        let mut lines = log.into_iter();
+        lines.find(|line| line["kind"] == "connection" && is_from(line, source))
+    };
+    // A look at its table makes the kernel notice what has run out; by itself it looks once in a while.
+    let all = || {
+        entries(&stage.scene.web, |_| true);
+        sources.iter().all(|source| told(*source).is_some())
+    };
+    assert!(wait_until(SOON, all), "{:#?}", stage.scene.sidecar().log());
+    sources.iter().filter_map(|source| told(*source)).collect()
 }
 
 /// How soon UDP is forgotten, in seconds.
@@ -69,8 +85,7 @@ fn are_told(lines: &[Value], counted: bool) {
 
 #[test]
 fn the_kernel_counts_where_it_was_told_to() {
-    let stage = Stage::set(CART_ONLY);
-    stage.scene.web.sysctl(ACCOUNTING, "1").unwrap();
+    let stage = with_accounting("1");
     forget_datagrams_soon(&stage);
     are_told(&ended(&stage), true);
     let bytes = |direction: &str| {
@@ -82,8 +97,7 @@ fn the_kernel_counts_where_it_was_told_to() {
 
 #[test]
 fn without_accounting_bytes_are_not_known() {
-    let stage = Stage::set(CART_ONLY);
-    stage.scene.web.sysctl(ACCOUNTING, "0").unwrap();
+    let stage = with_accounting("0");
     forget_datagrams_soon(&stage);
     are_told(&ended(&stage), false);
 }
@@ -91,8 +105,7 @@ fn without_accounting_bytes_are_not_known() {
 /// What a revocation has carried is told too.
 #[test]
 fn p28_a_cut_flow_is_told_with_its_bytes() {
-    let mut stage = Stage::set(CART_ONLY);
-    stage.scene.web.sysctl(ACCOUNTING, "1").unwrap();
+    let mut stage = with_accounting("1");
     let pairs = stage.open(&stage.scene.cart);
     let streams = stage.streams(&stage.scene.cart, true);
     let lab = &mut stage.scene.lab;

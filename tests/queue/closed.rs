@@ -152,7 +152,7 @@ fn p06_without_a_sidecar_the_rules_alone_let_nobody_in() {
     let mut stage = Stage::bare("", |_| {});
     super::stage::install(&stage.scene, podwall_lab::Mode::Queue, &[]);
     is_shut(&stage);
-    launch(&mut stage.scene, &[], &["--drain-timeout", "0s"]);
+    launch(&mut stage.scene, &[], &["--drain-timeout", "1ms"]);
     becomes_ready(&stage.scene);
     let pairs = stage.open(&stage.scene.cart);
     let process = stage.scene.sidecar().process();

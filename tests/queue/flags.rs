@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use podwall_lab::{Mode, wait_until};
+use serde_json::Value;
 
-use super::hold::queues;
+use super::hold::{queues, stranger};
+use super::packets::Forger;
 use super::stage::{Stage, becomes_ready, guard, install, launch, readiness};
 use crate::inside::run;
 use crate::support::{CART_ONLY, SOON, Scene};
@@ -76,23 +78,31 @@ fn rules_that_go_while_it_runs_are_missed_and_mended() {
     stage.scene.sidecar = None;
 }
 
+/// The kernel chooses the queue by the addresses of both ends.
 #[test]
 fn several_queues_are_all_used() {
-    const MANY: usize = 200;
+    const MANY: u32 = 100;
     let mut stage = Stage::bare(CART_ONLY, |_| {});
-    let four = ["--queues", "100:4"];
-    guard(&mut stage.scene, &four, &[]);
+    guard(&mut stage.scene, &["--queues", "100:4"], &[]);
     let to = both(&stage.scene.web, APP);
-    for at in 0..MANY {
-        drop(connect(&stage.scene.cart, to[at % 2]).expect("let in"));
-        drop(stage.app.accept());
-        assert!(connect(&stage.scene.rogue, to[at % 2]).is_err());
+    for to in to {
+        let forger = Forger::new(&stage.scene.rogue, to);
+        (0..MANY).for_each(|at| forger.syn(stranger(at, to)));
     }
+    let all = || queues(&stage.scene.web).iter().all(|one| one[3] > 0);
+    assert!(wait_until(SOON, all), "{:?}", queues(&stage.scene.web));
     let used = queues(&stage.scene.web);
     let numbers: Vec<u64> = used.iter().map(|one| one[0]).collect();
     assert_eq!(numbers, [100, 101, 102, 103]);
-    for [number, _, dropped, seen] in used {
-        assert!(seen > 0, "nothing came to queue {number}");
-        assert_eq!(dropped, 0);
+    // Each is answered.
+    let strangers = |line: &Value| line["peer"] == Value::Null && line["reason"] == "peer_unknown";
+    let told = || {
+        let log = stage.scene.sidecar().log();
+        log.iter().filter(|line| strangers(line)).count() as u32
+    };
+    assert!(wait_until(SOON, || told() == 2 * MANY), "{}", told());
+    for at in to {
+        connect(&stage.scene.cart, at).expect("let in");
+        assert!(connect(&stage.scene.rogue, at).is_err());
     }
 }

@@ -203,7 +203,7 @@ fn p06_arrivals_wait_for_a_subject_that_is_not_there() {
 }
 
 /// The `at`-th of thousands of addresses by which no pod is known, of the family of `to`.
-fn stranger(at: u32, to: SocketAddr) -> SocketAddr {
+pub fn stranger(at: u32, to: SocketAddr) -> SocketAddr {
     let address: IpAddr = match to {
         SocketAddr::V4(_) => Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 0)) + at).into(),
         SocketAddr::V6(_) => {

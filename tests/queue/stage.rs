@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use podwall_lab::{Lab, Mode, Place, Pod, PodSpec, Setting, Sidecar, Source, wait_until};
+use podwall_lab::{
+    Endpoints, Lab, Mode, Place, Pod, PodSpec, Setting, Sidecar, Source, wait_until,
+};
 use podwall_proxy::kernel::{Conntrack, Entry, Sockets, Tuple};
 use serde_json::Value;
 
@@ -59,7 +61,8 @@ pub fn launch(scene: &mut Scene, shared: &[&str], more: &[&str]) {
     scene.sidecar = None;
     let setting = setting(shared, more);
     let sidecar = Sidecar::launch_as(&setting, &scene.lab, &scene.web, &podwall()).unwrap();
-    let alive = || sidecar.get("/livez").is_ok_and(|(code, _)| code == 200);
+    let inside = inside(scene);
+    let alive = || inside.get("/livez").is_ok_and(|(code, _)| code == 200);
     assert!(
         wait_until(SOON, alive),
         "{}",
@@ -74,9 +77,14 @@ pub fn becomes_ready(scene: &Scene) {
     assert!(wait_until(SOON, ready), "{}", readiness(scene).1);
 }
 
-/// Status and text of `/readyz`.
+/// Status and text of `/readyz`, asked inside the pod: the node's probe is itself judged by way of the rules.
 pub fn readiness(scene: &Scene) -> (u16, String) {
-    scene.sidecar().get("/readyz").expect("an answer")
+    inside(scene).get("/readyz").expect("an answer")
+}
+
+/// The sidecar's endpoints, asked inside the pod.
+fn inside(scene: &Scene) -> Endpoints {
+    Endpoints::new(scene.web.place(), scene.web.addresses()[0])
 }
 
 /// The first line of this kind about what came from `source`.
