@@ -37,11 +37,11 @@ use flows::{Flows, Story};
 use keeper::Keeper;
 use sweep::{Sweep, Work};
 
-mod cuts;
-mod ends;
+pub(crate) mod cuts;
+pub(crate) mod ends;
 mod flows;
 mod keeper;
-mod repeats;
+pub(crate) mod repeats;
 mod sweep;
 
 /// Why the gate cannot be opened.

@@ -13,10 +13,10 @@ use crate::account::Account;
 mod tests;
 
 /// How long a good reading counts.
-const WHILE_GOOD: Duration = Duration::from_secs(10);
+pub const WHILE_GOOD: Duration = Duration::from_secs(10);
 
 /// How soon after a bad one the rules are read again: who mends them waits for it.
-const WHILE_BAD: Duration = Duration::from_secs(1);
+pub const WHILE_BAD: Duration = Duration::from_secs(1);
 
 /// What a reading found.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

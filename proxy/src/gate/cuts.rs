@@ -21,7 +21,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const QUIET_LOOKS: u8 = 2;
 
 /// After this a flow that is not gone is said to be so.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The flows that are being cut.
 #[derive(Debug, Default)]

@@ -18,7 +18,7 @@ use crate::kernel::{Conntrack, Entry, Event, Events};
 use crate::sys::wake::Bell;
 
 /// How often what is remembered is compared with the kernel's table, if anything is.
-const COMPARE_EVERY: Duration = Duration::from_secs(30);
+pub(crate) const COMPARE_EVERY: Duration = Duration::from_secs(30);
 
 /// How old a flow must be for its absence from the kernel's table to mean its end: younger ones may be on their way in.
 const YOUNG: Duration = Duration::from_secs(5);

@@ -13,10 +13,10 @@ mod tests;
 
 /// How long a refused flow must be silent before it gets a line again: as long as the kernel remembers a one-way UDP
 /// flow that was let in (`nf_conntrack_udp_timeout`).
-pub(super) const QUIET: Duration = Duration::from_secs(30);
+pub(crate) const QUIET: Duration = Duration::from_secs(30);
 
 /// How many refused flows are remembered, at some 80 bytes each.
-pub(super) const MOST: usize = 4096;
+pub(crate) const MOST: usize = 4096;
 
 /// The refused flows of one queue.
 #[derive(Debug, Default)]

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::answer::session;
-use crate::{account, admin, answer, config, connection, datagram, drain, hold, run, sys};
+use crate::intercept::queue;
+use crate::{account, admin, answer, config, connection, datagram, drain, gate, hold, run, sys};
 
 const DOCS: &str = include_str!("../../../../docs/operations.md");
 
@@ -229,6 +230,15 @@ fn every_bound_is_documented_as_it_is() {
         ("DRAIN_IDLE", time(datagram::DRAIN_IDLE)),
         ("SPARE_DESCRIPTORS", sys::SPARE_DESCRIPTORS.to_string()),
         ("MAX_PIPES", answer::pipe::MAX_PIPES.to_string()),
+        ("MAX_QUEUES", config::MAX_QUEUES.to_string()),
+        ("QUEUE_LENGTH", queue::QUEUE_LENGTH.to_string()),
+        ("FOLLOWED_FLOWS", run::queue::FOLLOWED_FLOWS.to_string()),
+        ("repeats::QUIET", time(gate::repeats::QUIET)),
+        ("repeats::MOST", gate::repeats::MOST.to_string()),
+        ("cuts::PATIENCE", time(gate::cuts::PATIENCE)),
+        ("COMPARE_EVERY", time(gate::ends::COMPARE_EVERY)),
+        ("admin::rules::WHILE_GOOD", time(admin::rules::WHILE_GOOD)),
+        ("admin::rules::WHILE_BAD", time(admin::rules::WHILE_BAD)),
         ("LAST_WAIT", time(drain::LAST_WAIT)),
         ("FLUSH_PATIENCE", time(run::FLUSH_PATIENCE)),
         ("LOG_QUEUE", account::LOG_QUEUE.to_string()),
