@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::source::{self, Following};
-use super::{FLUSH_PATIENCE, RunError, host_network, remind};
+use super::{RunError, host_network, last_lines, remind};
 use crate::account::Account;
 use crate::admin::proof::Proof;
 use crate::admin::rules::{self, ReadRules, Rules};
@@ -27,7 +27,7 @@ use crate::world::{Nodes, World};
 pub const FOLLOWED_FLOWS: usize = 65_536;
 
 /// Everything that runs in mode queue.
-pub(super) struct Guard {
+pub(super) struct Sidecar {
     account: Arc<Account>,
     world: Arc<World>,
     admin: Arc<Admin>,
@@ -36,7 +36,7 @@ pub(super) struct Guard {
     source: Following,
 }
 
-impl Guard {
+impl Sidecar {
     pub(super) fn start(
         config: &Config,
         log: impl Write + Send + 'static,
@@ -95,16 +95,12 @@ impl Guard {
     /// Ends what is left of podwall; what the kernel carries goes on. The log's last lines are written.
     pub(super) async fn close(self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        let (account, source, gate) = (self.account, self.source, self.gate);
-        let blocking = move || {
+        let (source, gate) = (self.source, self.gate);
+        let threads = move || {
             drop(source);
             gate.close();
-            account.flush(FLUSH_PATIENCE)
         };
-        // All three wait for threads, which a worker of the runtime must not.
-        if !tokio::task::spawn_blocking(blocking).await.unwrap_or(false) {
-            tracing::warn!("the access log's reader is too slow; its last lines are lost");
-        }
+        last_lines(self.account, threads).await;
     }
 }
 

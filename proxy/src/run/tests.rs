@@ -11,9 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
+use super::redirect::capacity;
 use super::*;
 use crate::config::source::Given;
 use crate::config::{Settings, UdpPort};
+use crate::sys;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
