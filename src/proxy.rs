@@ -80,7 +80,7 @@ pub struct Args {
     /// Leave open connections alone when a change turns their verdict
     #[arg(long, env = "PODWALL_KEEP_ESTABLISHED", value_parser = clap::builder::BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
     keep_established: bool,
-    /// How long one side may stay silent after the other has closed [default: 5m]
+    /// Mode redirect: how long one side may stay silent after the other has closed [default: 5m]
     #[arg(
         long,
         value_name = "TIME",
@@ -89,7 +89,7 @@ pub struct Args {
         hide_default_value = true
     )]
     half_close_timeout: String,
-    /// How long open connections may go on after SIGTERM [default: 25s]
+    /// How long open connections may go on after SIGTERM; then they are reset, in mode queue left to the kernel [default: 25s]
     #[arg(
         long,
         value_name = "TIME",
@@ -98,7 +98,8 @@ pub struct Args {
         hide_default_value = true
     )]
     drain_timeout: String,
-    /// Connections open at a time; more are reset [default: what the limit of open files holds]
+    /// Connections open at a time; more are reset [default: what the limit of open files holds]. In mode queue flows that
+    /// are followed to their end; more are let in, and their end is not told [default: 65536]
     #[arg(
         long,
         value_name = "COUNT",
@@ -107,7 +108,7 @@ pub struct Args {
         hide_default_value = true
     )]
     max_connections: String,
-    /// Threads that carry connections [default: 1]
+    /// Mode redirect: threads that carry connections [default: 1]
     #[arg(
         long,
         value_name = "COUNT",
