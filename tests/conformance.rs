@@ -4,11 +4,14 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
+#[path = "support/talk.rs"]
+mod talk;
 
 mod conformance {
     pub mod alive;
     pub mod beyond;
     pub mod engine;
+    pub mod open;
     pub mod servers;
     pub mod table;
     pub mod tables;

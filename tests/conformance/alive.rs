@@ -1,21 +1,18 @@
-//! What no table can say: probes of the node, a pod that calls itself, pods that come and go with their addresses, and
-//! open connections when the law changes. In each mode.
+//! What no table can say: probes of the node, a pod that calls itself, and pods that come and go with their addresses; then
+//! what is open while the law changes. In each mode.
 
-#![allow(clippy::print_stdout)]
-
-use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::time::Instant;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use podwall_lab::{Mode, Place, Pod, PodSpec};
 
-use super::table::{BOTH, Change, Family, Step, policies};
+use super::open;
+use super::table::{BOTH, Step, policies};
 use super::town::Town;
-use super::wire::{Seen, connect};
-use crate::support::SOON;
+use super::wire::{Seen, connect, words};
+use crate::talk::connect_from;
 
 /// Lets x/b into x/a, on every port.
-fn only_b() -> Step {
+pub fn only_b() -> Step {
     policies(&[(
         "x",
         "only-b",
@@ -50,6 +47,13 @@ fn the_node_may_enter(town: &mut Town) {
     town.begin(&only_b().changes);
     let node = town.lab.node().clone();
     calls(town, &node, &served("x/a"), "the node");
+    // By its host addresses too; what is above came from the gateway's.
+    let hosts: [IpAddr; 2] = [node.host_v4().into(), node.host_v6().into()];
+    for (family, host) in BOTH.into_iter().zip(hosts) {
+        let to = SocketAddr::new(town.get("x/a").address(family), 80);
+        let saw = words(connect_from(&node, host, to));
+        assert_eq!(saw, served("x/a"), "the node by {host}");
+    }
     calls(
         town,
         &town.get("z/a").pod,
@@ -121,71 +125,13 @@ fn addresses_change_hands(town: &mut Town) {
     });
 }
 
-/// P28, S82: a change that turns the verdict ends what is open, at both ends, and leaves the others alone.
-fn open_connections_are_cut(town: &mut Town) {
-    const PORT: u16 = 7000;
-    let subject = town.get("x/a").pod.clone();
-    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT));
-    let listener = subject.enter(|| TcpListener::bind(any)).unwrap().unwrap();
-    let open = |town: &Town, from: &str, family: Family| {
-        let to = SocketAddr::new(town.get("x/a").address(family), PORT);
-        let caller = &town.get(from).pod;
-        let client = caller.enter(|| TcpStream::connect_timeout(&to, SOON));
-        let mut pair = [client.unwrap().unwrap(), listener.accept().unwrap().0];
-        for end in &pair {
-            end.set_read_timeout(Some(SOON)).unwrap();
-        }
-        greet(&mut pair);
-        pair
-    };
-    let both = "{ podSelector: { matchLabels: { pod: a } }, policyTypes: [Ingress], \
-         ingress: [{ from: [{ podSelector: { matchExpressions: [{ key: pod, operator: In, values: [b, c] }] } }] }] }";
-    town.begin(&policies(&[("x", "both", both)]).changes);
-    for family in BOTH {
-        let (mut kept, mut cut) = (open(town, "x/b", family), open(town, "x/c", family));
-        let began = Instant::now();
-        town.change(&only_b().changes);
-        for (end, stream) in ["client", "application"].iter().zip(&mut cut) {
-            let error = stream
-                .read(&mut [0; 1])
-                .map(|count| panic!("{end} read {count}"));
-            let kind = error.unwrap_err().kind();
-            assert!(
-                matches!(
-                    kind,
-                    ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
-                ),
-                "{end} over {family:?}: {kind:?}"
-            );
-        }
-        println!("cut over {family:?} after {:.1?}", began.elapsed());
-        greet(&mut kept);
-        town.begin(&policies(&[("x", "both", both)]).changes);
-        greet(&mut kept);
-    }
-    // The label of the peer, and not the policy.
-    let [mut client, _app] = open(town, "x/c", Family::V4);
-    town.change(&[Change::Pod("x/c", &[("pod", "other")])]);
-    let end = client.read(&mut [0; 1]);
-    assert!(end.is_err(), "relabelled and still open: {end:?}");
-}
-
-/// Both ends speak and hear.
-fn greet(pair: &mut [TcpStream; 2]) {
-    for (from, to) in [(0, 1), (1, 0)] {
-        pair[from].write_all(b"hello").expect("an open connection");
-        let mut heard = [0; 5];
-        pair[to].read_exact(&mut heard).expect("an open connection");
-        assert_eq!(&heard, b"hello");
-    }
-}
-
 fn play(mode: Mode) {
     let mut town = Town::guarded(mode);
     the_node_may_enter(&mut town);
     a_pod_reaches_itself(&mut town);
     addresses_change_hands(&mut town);
-    open_connections_are_cut(&mut town);
+    open::connections_are_cut(&mut town);
+    open::datagrams_stop(&mut town);
 }
 
 #[test]

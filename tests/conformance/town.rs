@@ -17,6 +17,9 @@ use crate::support::{SOON, podwall};
 /// The ports on which every pod serves TCP and UDP; each has a name, the last is declared by a native sidecar.
 pub const PORTS: [u16; 3] = [80, 81, 82];
 
+/// A UDP port that is judged and that no server of the town has.
+pub const SPARE: u16 = 83;
+
 /// A pod of which no table speaks. Its label changes with every step, so that every sidecar has something to take in.
 const BEACON: (&str, &str) = ("z", "beacon");
 
@@ -226,7 +229,7 @@ fn populate(lab: &mut Lab) -> LabResult<Vec<Pod>> {
 fn guard(mode: Mode, lab: &Lab, pod: &Pod) -> Sidecar {
     // Mode queue judges every port; mode redirect must be told those of UDP.
     let shared: &[&str] = match mode {
-        Mode::Redirect => &["--udp-port", "80,81,82"],
+        Mode::Redirect => &["--udp-port", "80,81,82,83"],
         Mode::Queue => &[],
     };
     let setting = Setting {

@@ -6,7 +6,7 @@
 mod datagram;
 mod sctp;
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
@@ -126,7 +126,12 @@ fn calls(town: &Town, caller: &Resident, ask: &Ask) -> Vec<Row> {
 
 /// Connects, and reads what the server says. A reset may come before the caller has noticed that it was connected.
 pub fn connect(to: SocketAddr) -> Seen {
-    let heard = TcpStream::connect_timeout(&to, SOON).and_then(|mut stream| {
+    words(TcpStream::connect_timeout(&to, SOON))
+}
+
+/// Reads what the server says, if there is a connection.
+pub fn words(connected: io::Result<TcpStream>) -> Seen {
+    let heard = connected.and_then(|mut stream| {
         let mut text = String::new();
         stream.set_read_timeout(Some(SOON))?;
         stream.read_to_string(&mut text).map(|_| text)
