@@ -1,5 +1,5 @@
-//! A user of the kernel's queues, as the sidecar is one: asked about a packet, it lets it on its way with
-//! the admitted bit or without.
+//! A user of the kernel's queues, as the sidecar is one: asked about a packet, it lets it on its way and sets
+//! the admitted bit or does not. It never clears the bit, which is the rules' own duty.
 
 use std::io::ErrorKind;
 use std::os::fd::AsFd as _;
@@ -7,11 +7,16 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use nfq_updated::{Queue, Verdict};
 use podwall_deploy::ADMITTED;
-use podwall_lab::Place;
+use podwall_lab::{Place, wait_until};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{FdFlags, fcntl_setfd};
+
+/// How long a queue may stay taken by one who has given it up.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// As much of a packet as a test looks at: headers, and the few bytes that it sends.
 const COPY_RANGE: u16 = 256;
@@ -36,8 +41,11 @@ impl Doorman {
     ) -> Self {
         let open = || {
             let mut queue = Queue::open().unwrap();
+            // A program that another test starts would hold it beyond its end.
+            fcntl_setfd(&queue, FdFlags::CLOEXEC).unwrap();
             for number in numbers {
-                queue.bind(number).unwrap();
+                // The kernel lets go of one that was given up when the last such program has gone.
+                assert!(wait_until(PATIENCE, || queue.bind(number).is_ok()));
                 queue.set_copy_range(number, COPY_RANGE).unwrap();
                 queue.set_queue_max_len(number, LENGTH).unwrap();
             }
@@ -90,11 +98,9 @@ fn answer(
             Err(error) => panic!("queue: {error}"),
         };
         asked.fetch_add(1, Ordering::SeqCst);
-        let mark = packet.get_nfmark();
-        packet.set_nfmark(match admits(packet.get_payload()) {
-            true => mark | ADMITTED,
-            false => mark & !ADMITTED,
-        });
+        if admits(packet.get_payload()) {
+            packet.set_nfmark(packet.get_nfmark() | ADMITTED);
+        }
         packet.set_verdict(Verdict::Accept);
         queue.verdict(packet).unwrap();
     }
