@@ -155,6 +155,14 @@ impl Built {
     }
 }
 
+/// The same, unless it cannot be on the wire.
+fn unmapped(address: Ipv6Addr) -> Ipv6Addr {
+    match address.to_ipv4_mapped() {
+        Some(v4) => v4.to_ipv6_compatible(),
+        None => address,
+    }
+}
+
 /// Well-formed packets: options, extensions in any order a packet may have, first fragments.
 pub fn any_packet() -> impl Strategy<Value = Built> {
     let next = prop_oneof![
@@ -164,11 +172,7 @@ pub fn any_packet() -> impl Strategy<Value = Built> {
     ];
     let ends = prop_oneof![
         any::<[Ipv4Addr; 2]>().prop_map(|ends| ends.map(IpAddr::V4)),
-        any::<[Ipv6Addr; 2]>()
-            .prop_filter("mapped", |ends| ends
-                .iter()
-                .all(|end| end.to_ipv4_mapped().is_none()))
-            .prop_map(|ends| ends.map(IpAddr::V6)),
+        any::<[Ipv6Addr; 2]>().prop_map(|ends| ends.map(|end| IpAddr::V6(unmapped(end)))),
     ];
     let first = prop::option::of((1_usize..4).prop_map(|units| (HOP_BY_HOP, units * 8)));
     let other = prop_oneof![
