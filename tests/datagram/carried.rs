@@ -1,6 +1,6 @@
 //! What is let in is carried whole, both ways, and the answer comes from where the client has asked.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use podwall_lab::{Pod, PodSpec, Signal};
 
@@ -179,4 +179,39 @@ fn s68_the_pods_own_datagrams_to_itself_pass() {
     }
     assert!(scene.sidecar().log().is_empty());
     assert_eq!(metric(&scene, "podwall_udp_sessions"), 0.0);
+}
+
+#[test]
+fn p20_a_pod_without_ipv6_is_served_over_ipv4() {
+    let mut scene = Scene::bare(CART_ONLY);
+    let spec = PodSpec::new("shop", "old").label("app", "web").v4_only();
+    scene.web = scene.lab.pod(spec).unwrap();
+    let off = "net/ipv6/conf/all/disable_ipv6";
+    scene.web.place().sysctl(off, "1").unwrap();
+    start(&mut scene, &podwall(), &[]);
+    let at = (scene.web.v4(), DNS).into();
+    let app = App::listen_at(&scene.web, at);
+    let client = Client::new(&scene.cart, at);
+    client.say(b"a question");
+    let (_, from) = app.hear();
+    assert_eq!(from.ip(), at.ip());
+    app.answer_in_kind(b"the answer", from);
+    assert_eq!(client.hear(), b"the answer");
+}
+
+/// A link-local address means nothing without its interface, on both legs.
+#[test]
+fn a_link_local_client_is_answered_from_the_link_local_address() {
+    let scene = guarded("");
+    let _app = App::listen(&scene.web, DNS).echo();
+    let own = run(&scene.web, "ip -6 -o addr show dev eth0 scope link");
+    let own = own
+        .split_whitespace()
+        .find_map(|word| word.strip_suffix("/64"));
+    let own: Ipv6Addr = own.expect("a link-local address").parse().unwrap();
+    let interface = run(&scene.cart, "ip -o link show dev eth0");
+    let interface: u32 = interface.split(':').next().unwrap().parse().unwrap();
+    let to = SocketAddrV6::new(own, DNS, 0, interface).into();
+    Client::new(&scene.cart, to).ask(b"on this link");
+    assert_eq!(metric(&scene, "podwall_udp_sessions"), 1.0);
 }

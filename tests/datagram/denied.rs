@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
-use podwall_lab::{PodSpec, wait_until};
+use podwall_lab::{PodSpec, Setting, Sidecar, wait_until};
 
-use super::stage::{App, Client, DNS, MDNS, both, guarded, is_of, line, lines, metric, reaches};
-use crate::support::{CART_ONLY, SOON};
+use super::stage::{
+    App, Client, DNS, MDNS, SHARED, both, guarded, is_of, line, lines, metric, reaches, setting,
+};
+use crate::support::{CART_ONLY, SOON, Scene, podwall};
 
 const DROPPED: &str = "podwall_udp_dropped_total{why=\"denied\"}";
 
@@ -172,4 +174,39 @@ fn p33_a_port_open_on_loopback_only_is_not_reachable() {
         assert!(client.has_heard_nothing());
     }
     assert!(apps.iter().all(App::has_heard_nothing));
+}
+
+/// With `--node-port` the node's datagrams are judged by its address, like those of a client that is no pod.
+#[test]
+fn p11_s65_with_node_ports_the_nodes_datagrams_are_judged() {
+    let mut scene = Scene::bare(CART_ONLY);
+    let shared = [SHARED, &["--node-port", "80"]].concat();
+    let setting = Setting {
+        shared: &shared,
+        ..setting(&[])
+    };
+    let sidecar = Sidecar::start_as(&setting, &scene.lab, &scene.web, &podwall());
+    scene.sidecar = Some(sidecar.expect("a ready sidecar"));
+    let app = App::listen(&scene.web, DNS);
+    let clients = both(&scene.web, DNS).map(|to| Client::new(scene.lab.node(), to));
+    for client in &clients {
+        client.say(b"let me in");
+        let line = line(&scene, "connection", client.address());
+        assert_eq!(line["reason"], "peer_unknown", "{line}");
+    }
+    assert!(app.has_heard_nothing());
+    let blocks = clients.each_ref().map(|client| {
+        let address = client.address().ip();
+        let length = if address.is_ipv4() { 32 } else { 128 };
+        format!("{{ ipBlock: {{ cidr: \"{address}/{length}\" }} }}")
+    });
+    let open = format!("from: [{}]", blocks.join(", "));
+    let policy = CART_ONLY.replace(
+        "from: [{ podSelector: { matchLabels: { app: cart } } }]",
+        &open,
+    );
+    assert_ne!(policy, CART_ONLY);
+    scene.change(|lab| lab.set_policies_yaml(&policy));
+    let _app = app.echo();
+    clients.iter().for_each(|client| client.ask(b"in"));
 }

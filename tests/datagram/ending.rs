@@ -87,3 +87,35 @@ fn p30_a_session_ends_no_later_than_the_kernel_forgets_it() {
     reaches(&scene, "podwall_udp_sessions", 0.0);
     clients.iter().for_each(|client| client.ask(b"in again"));
 }
+
+/// Fail closed: without a sidecar nothing goes through, to sessions that were open neither.
+#[test]
+fn a_killed_sidecar_lets_nothing_through_and_the_next_one_judges_anew() {
+    let mut scene = guarded_with(CART_ONLY, &[]);
+    let app = App::listen(&scene.web, DNS);
+    let clients = both(&scene.web, DNS).map(|to| Client::new(&scene.cart, to));
+    for client in &clients {
+        client.say(b"in");
+        app.hear();
+    }
+    scene.sidecar().process().signal(Signal::KILL).unwrap();
+    scene.sidecar().process().wait(SOON).unwrap();
+    for (client, to) in clients.iter().zip(both(&scene.web, DNS)) {
+        let newcomer = Client::new(&scene.cart, to);
+        for one in [client, &newcomer] {
+            one.say(b"let me in");
+            // The closed port says so, and that is how we know that the datagram has come.
+            assert!(one.is_refused());
+        }
+    }
+    assert!(app.has_heard_nothing());
+    start(&mut scene, &podwall(), &[]);
+    let _app = app.echo();
+    clients.iter().for_each(|client| client.ask(b"in again"));
+    let rogue = Client::new(&scene.rogue, both(&scene.web, DNS)[0]);
+    rogue.say(b"and I");
+    assert_eq!(
+        line(&scene, "connection", rogue.address())["reason"],
+        "no_rule_admits"
+    );
+}

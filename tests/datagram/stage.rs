@@ -113,6 +113,12 @@ impl Client {
         self.0.set_read_timeout(Some(SOON)).unwrap();
     }
 
+    /// Whether the next that is heard is that nobody listens.
+    pub fn is_refused(&self) -> bool {
+        let heard = self.0.recv(&mut [0; 64]);
+        heard.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    }
+
     /// Forgets what has come up to now.
     pub fn drain(&self) {
         while !self.has_heard_nothing() {}
@@ -173,6 +179,11 @@ impl App {
 
     pub fn answer(&self, words: &[u8], to: SocketAddr) {
         self.0.send_to(words, mapped(to)).unwrap();
+    }
+
+    /// The same by a socket of one family.
+    pub fn answer_in_kind(&self, words: &[u8], to: SocketAddr) {
+        self.0.send_to(words, to).unwrap();
     }
 
     /// The same to somebody who may be gone.

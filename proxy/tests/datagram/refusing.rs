@@ -84,9 +84,9 @@ fn a_held_flow_keeps_its_first_datagrams_and_no_more() {
 fn who_found_the_hold_full_may_wait_when_it_is_not() {
     let rig = Rig::with(1000, |settings| settings.hold_time = Duration::from_secs(2));
     let waiting: Vec<_> = (0..64).map(|_| rig.client(NEWCOMER)).collect();
-    waiting
-        .iter()
-        .for_each(|client| drop(client.send(b"wait").unwrap()));
+    for client in &waiting {
+        client.send(b"wait").unwrap();
+    }
     rig.reaches("podwall_held", 64.0);
     let late = rig.client(NEWCOMER);
     late.send(b"too many").unwrap();

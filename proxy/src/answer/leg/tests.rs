@@ -1,5 +1,7 @@
 //! The application's leg, on loopback.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 

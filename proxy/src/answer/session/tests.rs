@@ -1,5 +1,7 @@
 //! The table, with time moved by hand.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! The kernel's files, and what is made of them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use super::*;
 
 fn secs(seconds: u64) -> Duration {

@@ -1,5 +1,7 @@
 //! What is noted is taken once, and nothing of it is lost.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::HashSet;
 use std::net::IpAddr;
 

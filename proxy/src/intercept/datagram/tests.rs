@@ -1,5 +1,7 @@
 //! The listener, on loopback: its whole net is this machine's, so every address of it stands for one of a pod.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::net::UdpSocket;
 
 use super::*;

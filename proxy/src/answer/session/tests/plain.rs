@@ -1,5 +1,7 @@
 //! The table beside a plain reading of it: a list that is searched from end to end.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use super::*;
 
 /// What a session is to the plain reading.
@@ -113,7 +115,7 @@ impl Reading {
         });
     }
 
-    fn to_the_end(&mut self, flow: FlowKey) {
+    fn put_last(&mut self, flow: FlowKey) {
         if let Some(at) = self.0.iter().position(|one| one.flow == flow) {
             let one = self.0.remove(at);
             self.0.push(one);
@@ -157,7 +159,7 @@ proptest! {
                             prop_assert_eq!(seen, Seen::Known(one.standing));
                             if one.standing == Standing::Admitted {
                                 Reading::use_now(one, now);
-                                plain.to_the_end(flow);
+                                plain.put_last(flow);
                             }
                         }
                     }
@@ -169,7 +171,7 @@ proptest! {
                         table.on_reply(id, now);
                         Reading::use_now(one, now);
                         one.answered = true;
-                        plain.to_the_end(flow);
+                        plain.put_last(flow);
                     }
                 }
                 Step::Turn { client, port, allow } => {
