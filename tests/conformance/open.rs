@@ -8,6 +8,7 @@ use std::net::{Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Instant;
 
 use podwall_lab::Mode;
+use serde_json::Value;
 
 use super::alive::only_b;
 use super::table::{BOTH, Change, Family, Step, policies};
@@ -100,7 +101,13 @@ pub fn datagrams_stop(town: &mut Town) {
             app.send_to(b"answer", end).unwrap();
             assert_eq!(socket.recv(&mut [0; 16]).unwrap(), 6, "{family:?}");
         }
+        let skip = town.get("x/a").sidecar().log().len();
         town.change(&only_b().changes);
+        // The flow is looked for and cut within a second; podwall says when that is done.
+        let own = turned.local_addr().unwrap();
+        let told = |line: &Value| line["kind"] == "revocation" && line["source_port"] == own.port();
+        let guard = town.get("x/a").sidecar();
+        guard.wait_log(skip, told, SOON).expect("a revocation");
         for _ in 0..3 {
             let _ = app.send_to(b"still here", turned_end);
             let _ = turned.send(b"turned");
