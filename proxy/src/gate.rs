@@ -260,7 +260,7 @@ impl Shared {
 
     /// Remembers a flow that is being let in. Where there is no room its line is written now.
     fn remember(&self, tuple: Tuple, story: Story) {
-        if let Err(story) = self.flows.remember(tuple, story) {
+        if let Some(story) = self.flows.remember(tuple, story) {
             self.take_leave(&tuple, &story, None, End::NotFollowed);
         }
     }

@@ -47,20 +47,19 @@ impl Flows {
         }
     }
 
-    /// Remembers a flow. One that is known keeps its story: another packet of it was let in.
-    ///
-    /// # Errors
-    /// Gives the story back where there is no room.
-    pub(super) fn remember(&self, tuple: Tuple, story: Story) -> Result<(), Story> {
+    /// Remembers a flow; gives the story back where there is no room. One that is known keeps its story: another packet
+    /// of it was let in.
+    #[must_use]
+    pub(super) fn remember(&self, tuple: Tuple, story: Story) -> Option<Story> {
         let mut known = self.known();
         if known.contains_key(&tuple) {
-            return Ok(());
+            return None;
         }
         if known.len() >= self.most {
-            return Err(story);
+            return Some(story);
         }
         known.insert(tuple, story);
-        Ok(())
+        None
     }
 
     /// Takes the story of a flow out, if there is one. Whoever gets it writes its line.

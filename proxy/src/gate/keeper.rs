@@ -93,7 +93,7 @@ impl Keeper {
             }
             self.judge_held();
             for _ in 0..BATCH {
-                match self.queue.next() {
+                match self.queue.receive() {
                     Ok(Some(ticket)) => self.receive(ticket),
                     Ok(None) => break,
                     Err(error) => {

@@ -138,7 +138,7 @@ impl Queue {
     ///
     /// # Errors
     /// Where the socket does not work any more.
-    pub fn next(&mut self) -> io::Result<Option<Ticket>> {
+    pub fn receive(&mut self) -> io::Result<Option<Ticket>> {
         loop {
             match self.netlink.recv() {
                 Ok(message) => return Ok(Some(Ticket(message))),
