@@ -148,11 +148,21 @@ impl Desk {
     pub(super) fn drain(&mut self) {
         self.draining = true;
         self.table.shorten_idle(DRAIN_IDLE);
+        match self.table.count(Standing::Admitted) {
+            0 => {}
+            open => {
+                tracing::info!("{open} UDP sessions are open; those that fall silent end first")
+            }
+        }
     }
 
     /// Ends what is left.
     pub(super) fn stop(&mut self) {
         self.draining = true;
+        match self.table.count(Standing::Admitted) {
+            0 => {}
+            open => tracing::info!("{open} UDP sessions are ended"),
+        }
         for standing in [Standing::Waiting, Standing::Admitted] {
             let left: Vec<SessionId> = self.table.all(standing).collect();
             for id in left {
