@@ -50,13 +50,16 @@ fn play(mode: Mode) {
     }
     // One flow, from one port: answered, then the law changes, then not.
     for (host, own) in stage.hosts().into_iter().zip(own_ends(&stage.friend)) {
-        let asked = question(host, &["-b", &own, "+time=1"]);
-        assert_eq!(answer(&stage.friend, &asked), ADDRESS);
+        let asked = |more: &str| question(host, &["-b", &own, more]);
+        assert_eq!(answer(&stage.friend, &asked("+time=5")), ADDRESS);
+        let skip = stage.sidecar.log().len();
         stage.revoke();
-        fails_with(&stage.friend, &asked, "timed out");
+        stage.revoked(skip, OWN_PORT);
+        fails_with(&stage.friend, &asked("+time=1"), "timed out");
         fails_with(&stage.friend, &question(host, &["+tcp"]), refused);
         stage.restore();
-        assert_eq!(answer(&stage.friend, &asked), ADDRESS);
+        // A flow that was cut is let in again within a second; a resolver asks again.
+        assert_eq!(answer(&stage.friend, &asked("+tries=5")), ADDRESS);
     }
 }
 

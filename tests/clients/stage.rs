@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use podwall_lab::{Lab, LabResult, Mode, Output, Pod, PodSpec, Process, Setting, Sidecar, Source};
 
+use serde_json::Value;
+
 use crate::support::{SOON, podwall};
 
 /// Lets the friend into the server, on every port.
@@ -79,6 +81,15 @@ impl Stage {
     /// The friend is one no more. The sidecar has taken it in when this returns.
     pub fn revoke(&mut self) {
         self.relabel("stranger");
+    }
+
+    /// Waits until podwall says that it has cut the flow from that port; `skip` are the lines of before.
+    pub fn revoked(&self, skip: usize, source_port: u16) {
+        let told =
+            |line: &Value| line["kind"] == "revocation" && line["source_port"] == source_port;
+        self.sidecar
+            .wait_log(skip, told, SOON)
+            .expect("a revocation");
     }
 
     /// And is one again.
