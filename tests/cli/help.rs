@@ -22,6 +22,11 @@ fn help_names_every_flag_and_variable() {
                 "PODWALL_CONTEXT",
                 "--in-cluster",
                 "PODWALL_IN_CLUSTER",
+                "--mode",
+                "--queues",
+                "PODWALL_QUEUES",
+                "--udp-deny",
+                "NET_ADMIN",
             ][..],
         ),
         (
@@ -49,6 +54,17 @@ fn help_names_every_flag_and_variable() {
                 "--kubeconfig",
                 "--context",
                 "--in-cluster",
+            ][..],
+        ),
+        (
+            "demo",
+            &[
+                "--mode",
+                "- redirect:",
+                "- queue:",
+                "--kubernetes",
+                "--keep",
+                "NET_ADMIN",
             ][..],
         ),
         (
