@@ -3,7 +3,7 @@
 //! May enter: a [`Config`] and a future that says when to stop. Deliberately absent: flags, signals
 //! and the runtime, which are the binary's; every decision about a connection.
 //!
-//! One file per data path: [`redirect`] and [`queue`]; what both need is here.
+//! One file per data path: `redirect` and `queue`; what both need is here.
 //!
 //! Listeners come first, so that a taken port is an error and not half a sidecar. Changes are taken
 //! in on the source's own thread: a large state that is compiled there delays no connection, and a
