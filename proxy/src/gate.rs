@@ -4,8 +4,8 @@
 //! kernel carries the flow. When something changes, what the kernel carries is judged again and what may no longer be is
 //! cut. When the kernel forgets a flow it is written down.
 //!
-//! Three kinds of thread, none of which waits for another: one [`keeper`] per queue, one [`sweep`] that judges again
-//! and cuts, one [`ends`] that takes leave. What they share is here. Nothing is kept that the verdicts depend on: the
+//! Three kinds of thread, none of which waits for another: one `keeper` per queue, one `sweep` that judges again
+//! and cuts, one `ends` that takes leave. What they share is here. Nothing is kept that the verdicts depend on: the
 //! kernel's connection tracking and sockets are the truth, read anew for every change; so a podwall that was killed
 //! finds what it left behind.
 //!
