@@ -6,7 +6,9 @@ use std::time::Duration;
 use podwall_lab::{Signal, wait_until};
 use serde_json::Value;
 
-use super::stage::{DATAGRAMS, FRIENDS_ONLY, Stage, clients, entries, guard, is_from, line};
+use super::stage::{
+    DATAGRAMS, FRIENDS_ONLY, Stage, clients, entries, guard, inside, is_from, line,
+};
 use crate::datagrams::{self, Client};
 use crate::support::{CART_ONLY, SOON};
 use crate::talk::{APP, Ending, Pair, both, connect, ending};
@@ -137,16 +139,17 @@ fn a_port_on_which_nobody_listens_is_told_as_app_refused() {
 #[test]
 fn live_flows_are_a_gauge() {
     let stage = Stage::set(CART_ONLY);
-    let gauge = || {
-        let value = stage.scene.sidecar().metric("podwall_connections_live");
-        value.unwrap().unwrap()
+    // Who asks inside the pod is none of them.
+    let inside = inside(&stage.scene);
+    let live = |wanted| {
+        let live = || inside.metric("podwall_connections_live").unwrap().unwrap();
+        assert!(wait_until(SOON, || live() == wanted), "{} are live", live());
     };
-    let before = gauge();
+    live(0.0);
     let pairs = stage.open(&stage.scene.cart);
-    // The node's own, which asks, comes and goes.
-    assert!(gauge() >= before + 2.0);
+    live(2.0);
     drop(pairs);
-    assert!(wait_until(SOON, || gauge() <= before + 1.0), "{}", gauge());
+    live(0.0);
 }
 
 /// SIGTERM: nobody new is let in, what is open may end, and what does not is left to the kernel.

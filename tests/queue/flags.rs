@@ -56,26 +56,25 @@ fn a_flag_that_differs_is_named_and_the_sidecar_is_not_ready() {
 
 #[test]
 fn rules_that_go_while_it_runs_are_missed_and_mended() {
-    let mut stage = Stage::set(CART_ONLY);
     let ways = [
-        "ip6tables-nft -t mangle -F PODWALL_QUEUE",
-        "iptables-nft -t filter -D INPUT -j PODWALL_INPUT",
+        ("mangle", "ip6tables-nft -t mangle -F PODWALL_QUEUE"),
+        ("filter", "iptables-nft -t filter -D INPUT -j PODWALL_INPUT"),
     ];
-    for way in ways {
-        run(&stage.scene.web, way);
-        let missed = || readiness(&stage.scene).0 == 503;
-        assert!(
-            wait_until(READ, missed),
-            "{way}: {}",
-            readiness(&stage.scene).1
-        );
-        let (_, text) = readiness(&stage.scene);
-        let table = way.split_whitespace().nth(2).unwrap();
-        assert!(text.contains(table), "{way}: {text}");
-        install(&stage.scene, Mode::Queue, &[]);
-        becomes_ready(&stage.scene);
-    }
-    stage.scene.sidecar = None;
+    std::thread::scope(|scope| {
+        for (table, way) in ways {
+            scope.spawn(move || {
+                let stage = Stage::set(CART_ONLY);
+                let scene = &stage.scene;
+                run(&scene.web, way);
+                let missed = || readiness(scene).0 == 503;
+                assert!(wait_until(READ, missed), "{way}: {}", readiness(scene).1);
+                let (_, text) = readiness(scene);
+                assert!(text.contains(table), "{way}: {text}");
+                install(scene, Mode::Queue, &[]);
+                becomes_ready(scene);
+            });
+        }
+    });
 }
 
 /// The kernel chooses the queue by the addresses of both ends.

@@ -1,14 +1,17 @@
 //! P38, S6: connections of which connection tracking knows nothing any more.
 
+use std::io::{ErrorKind, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use podwall_lab::{Lab, Place, Pod, Signal, wait_until};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::stage::{
     FRIENDS_ONLY, Stage, are_cut, becomes_ready, connected, entries, guard, launch,
 };
 use crate::support::{CART_ONLY, SOON};
-use crate::talk::{APP, App, Pair, both, say};
+use crate::talk::{APP, App, Ending, Pair, both, ending, say};
 
 /// How long the kernel shall remember a connection without packets, in seconds; and its own default.
 const SHORT: &str = "1";
@@ -103,6 +106,30 @@ fn s06_p38_the_pods_own_connection_goes_on_without_an_entry() {
     pairs.iter_mut().for_each(Pair::greet);
 }
 
+/// Nobody sweeps here, so what the queue's thread says is seen: an accepted connection is none of the pod's own.
+#[test]
+fn p38_who_was_let_in_and_forgotten_is_judged_like_a_newcomer() {
+    let mut stage = Stage::set_with(CART_ONLY, &[], &["--keep-established"]);
+    let mut pairs = stage.open(&stage.scene.cart);
+    let mut friends = stage.open(&stage.friend);
+    forget(&stage.scene.web, &mut pairs);
+    forget(&stage.scene.web, &mut friends);
+    stage
+        .scene
+        .change(|lab| lab.policy("shop", "cart-only", FRIENDS_ONLY));
+    for Pair { client, app } in &mut pairs {
+        client.write_all(b"in the middle").unwrap();
+        assert_eq!(ending(client), Ending::Reset);
+        app.set_nonblocking(true).unwrap();
+        let heard = app.peek(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(heard, Err(ErrorKind::WouldBlock), "it hears nothing");
+    }
+    for Pair { client, app } in &mut friends {
+        say(client, app, b"in the middle");
+        say(app, client, b"as before");
+    }
+}
+
 /// In the middle of a connection that this pod does not have, from a port of its own or not: judged like a SYN.
 #[test]
 fn p38_who_joins_in_the_middle_is_judged() {
@@ -128,4 +155,59 @@ fn is_gone(place: &Place, peer: &Pod) {
         "{:?}",
         left()
     );
+}
+
+/// Connects from a port of the place's own choice.
+fn connect_by(place: &Place, port: u16, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let connect = || {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        let any: IpAddr = match to {
+            SocketAddr::V4(_) => [0; 4].into(),
+            SocketAddr::V6(_) => [0; 16].into(),
+        };
+        socket.bind(&SocketAddr::new(any, port).into())?;
+        socket.connect_timeout(&to.into(), SOON)?;
+        std::io::Result::Ok(TcpStream::from(socket))
+    };
+    place.enter(connect).unwrap()
+}
+
+/// The application resets its connection, of which the kernel's entry stays for seconds; the next SYN from the same port
+/// counts as established by it.
+fn comes_again_by_an_ended_connection(more: &[&str]) {
+    const PORT: u16 = 20_000;
+    let mut stage = Stage::set_with(CART_ONLY, &[], more);
+    let to = both(&stage.scene.web, APP);
+    for to in to {
+        let client = connect_by(&stage.scene.cart, PORT, to).expect("let in");
+        let app = stage.app.accept();
+        SockRef::from(&app)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        drop(app);
+        assert_eq!(ending(&mut { client }), Ending::Reset);
+    }
+    let ended = entries(&stage.scene.web, |entry| {
+        entry.tuple.source.port() == PORT && entry.ended
+    });
+    assert_eq!(ended.len(), 2, "the kernel remembers both: {ended:?}");
+    stage
+        .scene
+        .change(|lab| lab.policy("shop", "cart-only", FRIENDS_ONLY));
+    for to in to {
+        let refused = connect_by(&stage.scene.cart, PORT, to).map_err(|error| error.kind());
+        assert_eq!(refused.map(drop), Err(ErrorKind::ConnectionRefused), "{to}");
+    }
+    assert!(!stage.app.has_visitor());
+}
+
+#[test]
+fn p28_an_ended_connection_lets_nobody_in_by_its_entry() {
+    comes_again_by_an_ended_connection(&[]);
+}
+
+#[test]
+fn p28_nor_does_it_where_established_connections_are_kept() {
+    comes_again_by_an_ended_connection(&["--keep-established"]);
 }

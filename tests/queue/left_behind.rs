@@ -1,15 +1,18 @@
 //! What a killed podwall left behind, and what was there before there ever was one: judged by the policy of the day,
 //! within a second of readiness.
 
+use std::io::ErrorKind;
 use std::time::Instant;
 
 use podwall_lab::Signal;
 
-use super::stage::{FRIENDS_ONLY, Stage, are_cut, becomes_ready, clients, guard, launch, line};
+use super::stage::{
+    FRIENDS_ONLY, Stage, are_cut, becomes_ready, clients, guard, launch, line, readiness,
+};
 use crate::datagrams::Client;
 use crate::inside::run;
 use crate::support::{CART_ONLY, SOON};
-use crate::talk::Pair;
+use crate::talk::{APP, Pair, both, connect};
 
 /// A change cuts what podwall itself did not let in.
 fn is_told(stage: &Stage, sources: impl IntoIterator<Item = std::net::SocketAddr>) {
@@ -92,4 +95,33 @@ fn p28_what_was_tracked_before_podwall_ever_was_is_judged() {
     stage.stay_out(&streams, &friend[0]);
     friends.iter_mut().for_each(Pair::greet);
     friend.iter().for_each(|one| stage.comes_in(one));
+}
+
+/// A podwall that knows nothing yet cuts nobody that one before it let in; whoever is new waits.
+#[test]
+fn p06_before_the_first_sync_what_is_there_goes_on() {
+    let mut stage = Stage::set(CART_ONLY);
+    let mut pairs = stage.open(&stage.scene.cart);
+    let streams = stage.streams(&stage.scene.cart, false);
+    let late = stage.scene.lab.dir().join("late.yaml");
+    let more = ["-f", late.to_str().unwrap()];
+    launch(&mut stage.scene, &[], &more);
+    assert_eq!(readiness(&stage.scene).0, 503);
+    for to in both(&stage.scene.web, APP) {
+        let refused = connect(&stage.scene.cart, to).map_err(|error| error.kind());
+        assert_eq!(refused.unwrap_err(), ErrorKind::ConnectionRefused, "{to}");
+    }
+    pairs.iter_mut().for_each(Pair::greet);
+    streams.iter().for_each(|one| stage.comes_in(one));
+    let lab = &mut stage.scene.lab;
+    lab.policy("shop", "cart-only", FRIENDS_ONLY).unwrap();
+    let draft = late.with_extension("draft");
+    std::fs::write(
+        &draft,
+        "apiVersion: v1\nkind: Namespace\nmetadata: { name: late }\n",
+    )
+    .unwrap();
+    let began = Instant::now();
+    std::fs::rename(draft, late).unwrap();
+    are_cut(&stage.scene, pairs, began);
 }

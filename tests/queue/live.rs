@@ -243,15 +243,18 @@ fn p08_s73_the_next_owner_of_an_address_inherits_no_flow() {
 fn p28_keep_established_spares_what_is_open_and_judges_what_is_new() {
     let mut stage = Stage::set_with(CART_ONLY, &[], &["--keep-established"]);
     let mut open = Open::new(&stage, &stage.scene.cart);
-    let other = [("app", "other")];
-    stage
-        .scene
-        .change(|lab| lab.relabel("shop", "cart", &other));
-    for to in both(&stage.scene.web, APP) {
-        let refused = connect(&stage.scene.cart, to).map_err(|error| error.kind());
-        assert_eq!(refused.unwrap_err(), ErrorKind::ConnectionRefused, "{to}");
+    // So many changes that what the first would cut were cut before the last.
+    for other in ["other", "another"].repeat(10) {
+        let other = [("app", other)];
+        stage
+            .scene
+            .change(|lab| lab.relabel("shop", "cart", &other));
+        for to in both(&stage.scene.web, APP) {
+            let refused = connect(&stage.scene.cart, to).map_err(|error| error.kind());
+            assert_eq!(refused.unwrap_err(), ErrorKind::ConnectionRefused, "{to}");
+        }
+        open.goes_on(&stage);
     }
-    open.goes_on(&stage);
     let revoked = |line: &Value| line["kind"] == "revocation";
     assert!(!stage.scene.sidecar().log().iter().any(revoked));
 }
@@ -261,13 +264,16 @@ fn p28_keep_established_spares_what_is_open_and_judges_what_is_new() {
 fn p28_a_verdict_that_stays_is_no_cut() {
     let mut stage = Stage::set(CART_ONLY);
     let mut open = Open::new(&stage, &stage.scene.cart);
-    let renamed = CART_ONLY.replace("cart-only", "the-same");
-    stage.scene.change(|lab| lab.set_policies_yaml(&renamed));
-    let more = [("app", "cart"), ("more", "labels")];
-    stage.scene.change(|lab| lab.relabel("shop", "cart", &more));
-    stage
-        .scene
-        .change(|lab| lab.namespace("shop", &[("team", "z")]));
+    // So many changes that what the first would cut were cut before the last.
+    for name in ["the-same", "cart-only"].repeat(5) {
+        let renamed = CART_ONLY.replace("cart-only", name);
+        stage.scene.change(|lab| lab.set_policies_yaml(&renamed));
+        let more = [("app", "cart"), ("more", name)];
+        stage.scene.change(|lab| lab.relabel("shop", "cart", &more));
+        stage
+            .scene
+            .change(|lab| lab.namespace("shop", &[("team", name)]));
+    }
     open.goes_on(&stage);
     let told = |line: &Value| open.streams().any(|stream| is_from(line, stream.address()));
     let log = stage.scene.sidecar().log();

@@ -83,7 +83,7 @@ pub fn readiness(scene: &Scene) -> (u16, String) {
 }
 
 /// The sidecar's endpoints, asked inside the pod.
-fn inside(scene: &Scene) -> Endpoints {
+pub fn inside(scene: &Scene) -> Endpoints {
     Endpoints::new(scene.web.place(), scene.web.addresses()[0])
 }
 
