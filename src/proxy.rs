@@ -4,7 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use podwall_policy::flow::Protocol;
 use podwall_proxy::arrival::Mode;
 use podwall_proxy::config::{Config, ConfigFault, Queues, Settings, UdpPort};
 use podwall_proxy::sys::privilege::keep_net_admin_only;
@@ -13,7 +12,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::{Effective, Shared, faults_together};
-use crate::port::Port;
 use crate::readback::reader;
 use crate::redirect::rules_of;
 use crate::source::ClusterFlags;
@@ -160,7 +158,11 @@ fn config(args: Args) -> Result<(Config, Effective), Failure> {
             count: shared.queues.count(),
         },
         udp_ports: shared.udp_ports.iter().map(listener).collect(),
-        unguarded_udp_ports: unguarded_udp(&shared.unguarded_ports),
+        unguarded: shared
+            .unguarded_ports
+            .iter()
+            .map(|one| (one.protocol, one.number))
+            .collect(),
         listen_port: shared.listen_port,
         admin_port: shared.admin_port,
         canary_port: shared.canary_port,
@@ -178,11 +180,6 @@ fn config(args: Args) -> Result<(Config, Effective), Failure> {
     let config = config.map_err(|()| Failure::input("bad configuration"))?;
     tracing::info!("proxy {shared} {config}");
     Ok((config, shared))
-}
-
-fn unguarded_udp(ports: &[Port]) -> Vec<u16> {
-    let udp = ports.iter().filter(|one| one.protocol == Protocol::Udp);
-    udp.map(|one| one.number).collect()
 }
 
 const fn listener(one: &podwall_deploy::UdpPort) -> UdpPort {

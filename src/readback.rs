@@ -8,6 +8,7 @@ use podwall_proxy::arrival;
 // The verdict sets the bit that the rules look for.
 const _: () = assert!(podwall_deploy::ADMITTED == arrival::ADMITTED);
 const _: () = assert!(podwall_deploy::REFUSED == arrival::REFUSED);
+const _: () = assert!(podwall_deploy::OWN == arrival::OWN);
 
 /// Reads back the rules that are `wanted`, whenever it is called.
 pub fn reader(wanted: Wanted) -> Box<ReadRules> {

@@ -37,7 +37,7 @@ impl Bare {
                 while !stopped.load(Ordering::Relaxed) {
                     let mut fds = [PollFd::new(&queue, PollFlags::IN)];
                     poll(&mut fds, Some(&timeout)).expect("the queue can be waited for");
-                    while let Some(ticket) = queue.next().expect("the queue works") {
+                    while let Some(ticket) = queue.receive().expect("the queue works") {
                         queue
                             .answer(ticket, Answer::Admit)
                             .expect("the kernel takes a verdict");

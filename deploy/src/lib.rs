@@ -37,7 +37,7 @@ pub use error::{Fault, RedirectError};
 pub use foreign::ForeignRule;
 pub use gateways::gateways;
 pub use mode::{
-    ADMITTED, MAX_QUEUES, Mode, Queue, Queues, QueuesFault, REFUSED, Redirect, UdpDeny,
+    ADMITTED, MAX_QUEUES, Mode, OWN, Queue, Queues, QueuesFault, REFUSED, Redirect, UdpDeny,
 };
 pub use plan::{Step, Table};
 pub use redirect::{

@@ -19,6 +19,11 @@ pub const ADMITTED: u32 = 0x0100_0000;
 /// It outweighs [`ADMITTED`]: a connection with both is refused.
 pub const REFUSED: u32 = 0x0200_0000;
 
+/// The bit of a packet's mark that says "let in, and not remembered": it belongs to a connection that the pod opened
+/// itself, whose entry the kernel has lost (S6). Never in a connection's mark, so that such a flow is not taken for one
+/// that came in.
+pub const OWN: u32 = 0x0400_0000;
+
 /// The most queues: each is a thread of the sidecar and a buffer of the kernel.
 pub const MAX_QUEUES: u16 = 64;
 

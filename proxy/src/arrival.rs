@@ -65,6 +65,10 @@ pub const ADMITTED: u32 = 0x0100_0000;
 /// The bit of a connection's mark that says "let in once, refused now" (P37).
 pub const REFUSED: u32 = 0x0200_0000;
 
+/// The bit of a packet's mark that says "let in, and not remembered": it belongs to a connection that this pod opened
+/// itself, whose entry the kernel has lost (S6).
+pub const OWN: u32 = 0x0400_0000;
+
 /// How arrivals reach podwall.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mode {

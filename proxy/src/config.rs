@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use podwall_policy::flow::Protocol;
 use podwall_policy::object::ObjectName;
 
 use crate::arrival::Mode;
@@ -81,8 +82,8 @@ pub struct Settings {
     pub queues: Queues,
     /// `--udp-port` with the listeners' ports; of no meaning in mode queue.
     pub udp_ports: Vec<UdpPort>,
-    /// The UDP ports of `--unguarded-port`, which podwall has nothing to do with.
-    pub unguarded_udp_ports: Vec<u16>,
+    /// The ports of `--unguarded-port`, which podwall has nothing to do with.
+    pub unguarded: Vec<(Protocol, u16)>,
     /// `--listen-port`.
     pub listen_port: u16,
     /// `--admin-port`.
@@ -119,8 +120,8 @@ pub struct Config {
     pub queues: Queues,
     /// What of UDP is carried in mode redirect; none in mode queue, where all is judged.
     pub udp_ports: Vec<UdpPort>,
-    /// What of UDP is left to everybody.
-    pub unguarded_udp_ports: Vec<u16>,
+    /// What of UDP and SCTP is left to everybody.
+    pub unguarded: Vec<(Protocol, u16)>,
     /// The relay's port.
     pub listen_port: u16,
     /// The admin endpoints' port.
@@ -208,7 +209,7 @@ impl Config {
                     Mode::Redirect => given.udp_ports.clone(),
                     Mode::Queue => Vec::new(),
                 },
-                unguarded_udp_ports: given.unguarded_udp_ports.clone(),
+                unguarded: given.unguarded.clone(),
                 listen_port: given.listen_port,
                 admin_port: given.admin_port,
                 canary_port: given.canary_port,

@@ -35,7 +35,8 @@ use crate::sys::wake::Bell;
 use crate::world::Touched;
 use flows::{Flows, Story};
 use keeper::Keeper;
-use sweep::{Sweep, Work};
+use sweep::Sweep;
+use work::Work;
 
 pub(crate) mod cuts;
 pub(crate) mod ends;
@@ -43,6 +44,7 @@ mod flows;
 mod keeper;
 pub(crate) mod repeats;
 mod sweep;
+mod work;
 
 /// Why the gate cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +73,19 @@ pub enum GateError {
     Lost(String),
 }
 
+/// What may be set of the gate.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where arrivals wait.
+    pub queues: Queues,
+    /// How many flows are followed to their end; more are let in all the same.
+    pub most_flows: usize,
+    /// Whether what was let in stays when its verdict turns.
+    pub keep_established: bool,
+    /// Ports that the rules leave to everybody.
+    pub unguarded: Vec<(Protocol, u16)>,
+}
+
 /// What the threads share.
 #[derive(Debug)]
 struct Shared {
@@ -79,6 +94,8 @@ struct Shared {
     flows: Flows,
     work: Work,
     own: OwnAddresses,
+    /// Ports that are left to everybody: their flows are nobody's to judge.
+    unguarded: Vec<(Protocol, u16)>,
     /// Nobody new is let in any more.
     draining: AtomicBool,
     stopped: AtomicBool,
@@ -113,17 +130,12 @@ impl Changes {
 }
 
 impl Gate {
-    /// Binds the queues, opens what the kernel is asked by, and starts the threads. At most `most_flows` flows are
-    /// remembered; with `keep_established` what was let in is not judged again.
+    /// Binds the queues, opens what the kernel is asked by, and starts the threads.
     ///
     /// # Errors
     /// See [`GateError`].
-    pub fn open(
-        clerk: Clerk,
-        queues: Queues,
-        most_flows: usize,
-        keep_established: bool,
-    ) -> Result<Self, GateError> {
+    pub fn open(clerk: Clerk, settings: Settings) -> Result<Self, GateError> {
+        let queues = settings.queues;
         let kernel = |what| move |source| GateError::Kernel { what, source };
         let numbers = (0..queues.count).filter_map(|at| queues.first.checked_add(at));
         let bound: Vec<Queue> = numbers.map(Queue::bind).collect::<Result<_, _>>()?;
@@ -132,9 +144,10 @@ impl Gate {
         let shared = Arc::new(Shared {
             clerk,
             hold: Arc::default(),
-            flows: Flows::new(most_flows),
-            work: Work::new(keep_established),
+            flows: Flows::new(settings.most_flows),
+            work: Work::new(settings.keep_established),
             own: OwnAddresses::of_this_pod(),
+            unguarded: settings.unguarded,
             draining: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             bells: bells
@@ -258,6 +271,12 @@ impl Shared {
             && (mark & (ADMITTED | REFUSED) != 0 || self.own.contains(tuple.destination.ip(), now))
     }
 
+    /// Whether the rules leave its port to everybody.
+    fn is_unguarded(&self, tuple: &Tuple) -> bool {
+        let port = (tuple.protocol, tuple.destination.port());
+        self.unguarded.contains(&port)
+    }
+
     /// Remembers a flow that is being let in. Where there is no room its line is written now.
     fn remember(&self, tuple: Tuple, story: Story) {
         if let Some(story) = self.flows.remember(tuple, story) {
@@ -354,14 +373,13 @@ fn concerns(touched: &Touched, source: IpAddr) -> bool {
 }
 
 /// Whether a TCP packet or flow that looks inbound belongs to a connection that this pod opened: the pod has that
-/// very socket, and nothing listens on its local port (P38, S6). Where the kernel cannot be asked it does not.
+/// very socket, and nothing listens where it could have come in (P38, S6). Where the kernel cannot be asked it does not.
 fn is_own_connection(sockets: &mut Sockets, tuple: &Tuple) -> bool {
-    if tuple.protocol != Protocol::Tcp || !matches!(sockets.find(tuple), Ok(Some(_))) {
-        return false;
-    }
-    sockets
-        .listening_ports()
-        .is_ok_and(|listening| !listening.contains(&tuple.destination.port()))
+    tuple.protocol == Protocol::Tcp
+        && matches!(sockets.find(tuple), Ok(Some(_)))
+        && sockets
+            .listeners()
+            .is_ok_and(|listeners| !listeners.may_accept(tuple.destination))
 }
 
 /// The addresses of a packet as the kernel's tables name the flow.

@@ -19,7 +19,7 @@ pub use conntrack::Conntrack;
 pub use entry::{Count, Counters, Entry};
 pub use events::{Event, Events};
 pub use netlink::ANSWERS_WITHIN;
-pub use sockets::{CanDestroy, Sockets, TcpSocket, TcpState};
+pub use sockets::{CanDestroy, Listeners, Sockets, TcpSocket, TcpState};
 pub use tuple::Tuple;
 
 /// Whether what was to be changed was there.

@@ -1,13 +1,12 @@
 //! TCP sockets: listed, found, destroyed, and never another one instead.
 
-use std::collections::BTreeSet;
 use std::io::{self, Read as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use podwall_lab::wait_until;
 use podwall_policy::flow::Protocol;
-use podwall_proxy::kernel::{CanDestroy, Found, Sockets, TcpSocket, TcpState, Tuple};
+use podwall_proxy::kernel::{CanDestroy, Found, Listeners, Sockets, TcpSocket, TcpState, Tuple};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::scene::{PORT, Pair, Scene, reversed, run, without_capabilities};
@@ -138,8 +137,8 @@ fn p38_the_pods_own_connection_is_found_by_its_replies() {
     let reply = Tuple::new(Protocol::Tcp, at, out.local_addr().unwrap());
     let socket = find(&scene, &reply).unwrap();
     assert_eq!(socket.remote, at);
-    let ports = at_web(&scene, |sockets| sockets.listening_ports().unwrap());
-    assert!(!ports.contains(&socket.local.port()), "{ports:?}");
+    let ports = at_web(&scene, |sockets| sockets.listeners().unwrap());
+    assert!(!ports.may_accept(socket.local), "{ports:?}");
 }
 
 #[test]
@@ -211,14 +210,21 @@ fn ports_are_listed_whoever_listens() {
     let [v4, v6] = scene.addresses().map(|at| listen_at(&scene, at));
     let local = listen_at(&scene, Ipv4Addr::LOCALHOST.into());
     let _pair = scene.connect(&both, scene.web.v4().into());
-    let expected: BTreeSet<u16> = [&both, &v4, &v6, &local]
-        .map(|one| one.local_addr().unwrap().port())
-        .into();
-    let ports = at_web(&scene, |sockets| sockets.listening_ports().unwrap());
+    let expected: Listeners = [&both, &v4, &v6, &local]
+        .map(|one| one.local_addr().unwrap())
+        .into_iter()
+        .collect();
+    let ports = at_web(&scene, |sockets| sockets.listeners().unwrap());
     assert_eq!(ports, expected);
+    // A listener on loopback hears nobody who comes in.
+    let elsewhere = |one: &TcpListener| {
+        let port = one.local_addr().unwrap().port();
+        ports.may_accept(SocketAddr::new(scene.web.v4().into(), port))
+    };
+    assert!(!elsewhere(&local) && elsewhere(&both));
     drop([both, v4, v6, local]);
-    let ports = at_web(&scene, |sockets| sockets.listening_ports().unwrap());
-    assert_eq!(ports, BTreeSet::new());
+    let ports = at_web(&scene, |sockets| sockets.listeners().unwrap());
+    assert_eq!(ports, Listeners::default());
 }
 
 #[test]
@@ -237,6 +243,7 @@ fn whether_connections_can_be_cut_is_known_beforehand() {
         assert_eq!(refused, Err(io::ErrorKind::PermissionDenied));
     });
     pair.talk();
-    let ports = at_web(&scene, |sockets| sockets.listening_ports().unwrap());
-    assert_eq!(ports, [PORT].into(), "what was tried on is gone");
+    let ports = at_web(&scene, |sockets| sockets.listeners().unwrap());
+    let only: Listeners = [listener.local_addr().unwrap()].into_iter().collect();
+    assert_eq!(ports, only, "what was tried on is gone");
 }

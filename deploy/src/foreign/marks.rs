@@ -3,15 +3,18 @@
 //! May enter: one rule. Deliberately absent: where it stands.
 
 use crate::dump::Rule;
-use crate::mode::{ADMITTED, REFUSED};
+use crate::mode::{ADMITTED, OWN, REFUSED};
 
-/// Whether a rule can set the admitted bit of a packet's mark.
+/// Whether a rule can set a bit of a packet's mark that lets it in.
 pub(super) fn admits(rule: &Rule) -> bool {
     let restores = || {
         let (target, mask) = (rule.target(), written(rule, "--nfmask"));
-        target == Some("CONNMARK") && rule.has("--restore-mark") && mask & ADMITTED != 0
+        target == Some("CONNMARK") && rule.has("--restore-mark") && mask & (ADMITTED | OWN) != 0
     };
-    let sets = || rule.target() == Some("MARK") && value_and_mask(rule).0 & ADMITTED != 0;
+    let sets = || {
+        let set = value_and_mask(rule).0;
+        rule.target() == Some("MARK") && set & (ADMITTED | OWN) != 0
+    };
     sets() || restores()
 }
 

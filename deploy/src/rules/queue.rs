@@ -9,17 +9,24 @@
 //! without the mark, and nobody enters where the queue has no listener (the kernel drops), where
 //! `mangle` is missing, or where conntrack was told to look away.
 //!
+//! A SYN is always a question, whatever the kernel takes it for: after a reset from the pod's side an entry stays for
+//! ten seconds with its mark, and a SYN from the same port would come in through it as ESTABLISHED (measured).
+//! So it is asked about before ESTABLISHED, and refused there without the mark.
+//!
 //! The mark of the connection remembers: the admitted bit lets further packets of a one-way UDP stream
 //! past the queue (P37), the refused bit ends a flow that was admitted, before ESTABLISHED lets it in.
 //! `filter` writes the admitted bit, because there alone the verdict is known and nobody has
 //! to be asked again; `mangle` only reads it.
 
 use super::{Chain, Content, Hook, QUEUE, icmp, loopback, refusing, unguarded};
-use crate::mode::{ADMITTED, Queue, REFUSED, UdpDeny};
+use crate::mode::{ADMITTED, OWN, Queue, REFUSED, UdpDeny};
 use crate::wanted::{Family, Wanted};
 
 /// The protocols that are judged; all others are not touched.
 const JUDGED: [&str; 3] = ["tcp", "udp", "sctp"];
+
+/// A packet that opens a TCP connection, as the save programs print it.
+const SYN: &str = "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN";
 
 /// A bit as value and mask, as the save programs print both.
 fn bit(mark: u32) -> String {
@@ -34,12 +41,14 @@ pub(super) fn filter(wanted: &Wanted, mode: Queue, family: Family) -> Content {
         .into();
     rules.extend(JUDGED.map(|name| format!("-p {name} -m conntrack --ctstate INVALID -j DROP")));
     rules.extend([
+        format!("{SYN} -m mark ! --mark {admitted} -j REJECT --reject-with tcp-reset"),
         "-m conntrack --ctstate ESTABLISHED -j ACCEPT".to_owned(),
         // Sets one bit and clears none: a refusal that comes between is kept, and weighs more.
         format!(
             "-m mark --mark {admitted} -m connmark ! --mark {admitted} -j CONNMARK --set-xmark {admitted}"
         ),
         format!("-m mark --mark {admitted} -j ACCEPT"),
+        format!("-p tcp -m mark --mark {} -j ACCEPT", bit(OWN)),
     ]);
     rules.extend(unguarded(wanted, "ACCEPT"));
     let udp = match (mode.udp_deny, family) {
@@ -66,9 +75,15 @@ fn refusal(protocol: &str) -> &'static str {
 /// The half that asks.
 pub(super) fn mangle(wanted: &Wanted, mode: Queue, family: Family) -> Content {
     let (admitted, refused) = (bit(ADMITTED), bit(REFUSED));
+    // Without --queue-bypass, which would let everybody in where nobody listens.
+    let (first, last) = (mode.queues.first(), mode.queues.last());
+    let queue = match first == last {
+        true => format!("-j NFQUEUE --queue-num {first}"),
+        false => format!("-j NFQUEUE --queue-balance {first}:{last}"),
+    };
     let mut rules = vec![
-        // Whoever set the bit before us has no say.
-        format!("! -i lo -j MARK --set-xmark 0x0/{ADMITTED:#x}"),
+        // Whoever set the bits before us has no say.
+        format!("! -i lo -j MARK --set-xmark 0x0/{:#x}", ADMITTED | OWN),
         "-i lo -j RETURN".to_owned(),
         // Forged: filter drops and counts them.
         "-m addrtype --src-type LOCAL -j RETURN".to_owned(),
@@ -76,6 +91,7 @@ pub(super) fn mangle(wanted: &Wanted, mode: Queue, family: Family) -> Content {
         format!("-p {} -j RETURN", icmp(family)),
         format!("-m connmark --mark {refused} -j RETURN"),
         "-m conntrack --ctstate INVALID -j RETURN".to_owned(),
+        format!("{SYN} {queue}"),
         "-m conntrack --ctstate ESTABLISHED -j RETURN".to_owned(),
     ];
     rules.extend(unguarded(wanted, "RETURN"));
@@ -83,12 +99,6 @@ pub(super) fn mangle(wanted: &Wanted, mode: Queue, family: Family) -> Content {
         format!("-m connmark --mark {admitted} -j MARK --set-xmark {admitted}"),
         format!("-m connmark --mark {admitted} -j RETURN"),
     ]);
-    // Without --queue-bypass, which would let everybody in where nobody listens.
-    let (first, last) = (mode.queues.first(), mode.queues.last());
-    let queue = match first == last {
-        true => format!("-j NFQUEUE --queue-num {first}"),
-        false => format!("-j NFQUEUE --queue-balance {first}:{last}"),
-    };
     rules.extend(JUDGED.map(|name| format!("-p {name} {queue}")));
     Content {
         chains: vec![Chain { name: QUEUE, rules }],

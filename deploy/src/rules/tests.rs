@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::mode::{ADMITTED, Queue, Queues, REFUSED, Redirect, UdpDeny};
+use crate::mode::{ADMITTED, OWN, Queue, Queues, REFUSED, Redirect, UdpDeny};
 use crate::wanted::Transport;
 
 fn wanted() -> Wanted {
@@ -236,9 +236,11 @@ fn p36_p37_p38_the_rules_of_mode_queue() {
         -A PODWALL_INPUT -p tcp -m conntrack --ctstate INVALID -j DROP
         -A PODWALL_INPUT -p udp -m conntrack --ctstate INVALID -j DROP
         -A PODWALL_INPUT -p sctp -m conntrack --ctstate INVALID -j DROP
+        -A PODWALL_INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m mark ! --mark 0x1000000/0x1000000 -j REJECT --reject-with tcp-reset
         -A PODWALL_INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
         -A PODWALL_INPUT -m mark --mark 0x1000000/0x1000000 -m connmark ! --mark 0x1000000/0x1000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
         -A PODWALL_INPUT -m mark --mark 0x1000000/0x1000000 -j ACCEPT
+        -A PODWALL_INPUT -p tcp -m mark --mark 0x4000000/0x4000000 -j ACCEPT
         -A PODWALL_INPUT -p tcp -j REJECT --reject-with tcp-reset
         -A PODWALL_INPUT -p udp -j DROP
         -A PODWALL_INPUT -p sctp -j DROP
@@ -246,13 +248,14 @@ fn p36_p37_p38_the_rules_of_mode_queue() {
         *mangle
         :PODWALL_QUEUE - [0:0]
         -I INPUT 1 -j PODWALL_QUEUE
-        -A PODWALL_QUEUE ! -i lo -j MARK --set-xmark 0x0/0x1000000
+        -A PODWALL_QUEUE ! -i lo -j MARK --set-xmark 0x0/0x5000000
         -A PODWALL_QUEUE -i lo -j RETURN
         -A PODWALL_QUEUE -m addrtype --src-type LOCAL -j RETURN
         -A PODWALL_QUEUE -s 127.0.0.0/8 -j RETURN
         -A PODWALL_QUEUE -p icmp -j RETURN
         -A PODWALL_QUEUE -m connmark --mark 0x2000000/0x2000000 -j RETURN
         -A PODWALL_QUEUE -m conntrack --ctstate INVALID -j RETURN
+        -A PODWALL_QUEUE -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j NFQUEUE --queue-num 15871
         -A PODWALL_QUEUE -m conntrack --ctstate ESTABLISHED -j RETURN
         -A PODWALL_QUEUE -m connmark --mark 0x1000000/0x1000000 -j MARK --set-xmark 0x1000000/0x1000000
         -A PODWALL_QUEUE -m connmark --mark 0x1000000/0x1000000 -j RETURN
@@ -278,9 +281,11 @@ fn p36_p37_p38_the_rules_of_mode_queue() {
         -A PODWALL_INPUT -p tcp -m conntrack --ctstate INVALID -j DROP
         -A PODWALL_INPUT -p udp -m conntrack --ctstate INVALID -j DROP
         -A PODWALL_INPUT -p sctp -m conntrack --ctstate INVALID -j DROP
+        -A PODWALL_INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m mark ! --mark 0x1000000/0x1000000 -j REJECT --reject-with tcp-reset
         -A PODWALL_INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
         -A PODWALL_INPUT -m mark --mark 0x1000000/0x1000000 -m connmark ! --mark 0x1000000/0x1000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
         -A PODWALL_INPUT -m mark --mark 0x1000000/0x1000000 -j ACCEPT
+        -A PODWALL_INPUT -p tcp -m mark --mark 0x4000000/0x4000000 -j ACCEPT
         -A PODWALL_INPUT -p tcp -j REJECT --reject-with tcp-reset
         -A PODWALL_INPUT -p udp -j REJECT --reject-with icmp6-port-unreachable
         -A PODWALL_INPUT -p sctp -j DROP
@@ -288,13 +293,14 @@ fn p36_p37_p38_the_rules_of_mode_queue() {
         *mangle
         :PODWALL_QUEUE - [0:0]
         -I INPUT 1 -j PODWALL_QUEUE
-        -A PODWALL_QUEUE ! -i lo -j MARK --set-xmark 0x0/0x1000000
+        -A PODWALL_QUEUE ! -i lo -j MARK --set-xmark 0x0/0x5000000
         -A PODWALL_QUEUE -i lo -j RETURN
         -A PODWALL_QUEUE -m addrtype --src-type LOCAL -j RETURN
         -A PODWALL_QUEUE -s ::1/128 -j RETURN
         -A PODWALL_QUEUE -p ipv6-icmp -j RETURN
         -A PODWALL_QUEUE -m connmark --mark 0x2000000/0x2000000 -j RETURN
         -A PODWALL_QUEUE -m conntrack --ctstate INVALID -j RETURN
+        -A PODWALL_QUEUE -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j NFQUEUE --queue-balance 15871:15874
         -A PODWALL_QUEUE -m conntrack --ctstate ESTABLISHED -j RETURN
         -A PODWALL_QUEUE -m connmark --mark 0x1000000/0x1000000 -j MARK --set-xmark 0x1000000/0x1000000
         -A PODWALL_QUEUE -m connmark --mark 0x1000000/0x1000000 -j RETURN
@@ -320,14 +326,14 @@ fn p36_no_rule_of_mode_queue_touches_another_bit_or_passes_by() {
             !text.contains("10.1.0.1") && !text.contains("fd00"),
             "{text}"
         );
-        let bits = [ADMITTED, REFUSED].map(|bit| format!("{bit:#x}"));
         for line in text.lines().filter(|line| line.contains("mark ")) {
             let mut words = line.split_whitespace();
             while let Some(word) = words.next() {
                 if word.ends_with("mark") && word.starts_with("--") {
                     let (value, mask) = words.next().unwrap().split_once('/').unwrap();
                     assert!(value == mask || value == "0x0", "{line}");
-                    assert!(bits.iter().any(|bit| bit == mask), "{line}");
+                    let mask = u32::from_str_radix(&mask[2..], 16).unwrap();
+                    assert_eq!(mask & !(ADMITTED | REFUSED | OWN), 0, "{line}");
                 }
             }
         }

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use podwall_policy::flow::{Flow, Protocol};
+use podwall_policy::verdict::AllowReason;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::flows::Story;
@@ -150,16 +151,19 @@ impl Keeper {
             time,
             at,
         };
-        if self.shared.draining.load(Ordering::SeqCst) {
-            return self.deny(visit, Refusal::Draining.into(), Duration::ZERO);
-        }
         let ruling = self.shared.clerk.judge(visit.source(), &visit.flow);
-        if ruling.decision.is_allow() {
+        // While podwall stops the node alone is new: its probes go on to the end (S63).
+        let draining = self.shared.draining.load(Ordering::SeqCst);
+        let is_node = ruling.decision == Decision::Allow(AllowReason::Node);
+        if ruling.decision.is_allow() && (is_node || !draining) {
             return self.admit(visit, ruling, Duration::ZERO);
         }
         if packet.opens == Opens::MidStream && is_own_connection(&mut self.sockets, &visit.tuple) {
             // A reply to what this pod opened; its connection was forgotten by the kernel (S6, P38).
-            return self.answer(visit.ticket, Answer::Admit);
+            return self.answer(visit.ticket, Answer::AdmitOwn);
+        }
+        if draining {
+            return self.deny(visit, Refusal::Draining.into(), Duration::ZERO);
         }
         if ruling.decision.may_turn() {
             return self.hold(visit, ruling);
@@ -233,6 +237,11 @@ impl Keeper {
             return;
         }
         for _ in 0..self.held.len() {
+            // Where nothing has changed only those are asked about whose time is over: they stand first.
+            let nothing_new = !changed && !draining;
+            if nothing_new && !self.held.front().is_some_and(is_over) {
+                return;
+            }
             let Some(held) = self.held.pop_front() else {
                 return;
             };
@@ -241,7 +250,7 @@ impl Keeper {
                 .clerk
                 .judge(held.visit.source(), &held.visit.flow);
             let waited = held.visit.at.elapsed();
-            if ruling.decision.is_allow() {
+            if ruling.decision.is_allow() && !draining {
                 self.admit(held.visit, ruling, waited);
             } else if draining {
                 self.deny(held.visit, Refusal::Draining.into(), waited);

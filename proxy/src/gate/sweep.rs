@@ -6,8 +6,7 @@
 //! Work: one walk through connection tracking and one through the TCP sockets per change that touches anybody; a question
 //! to the law for each flow from a touched address.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use podwall_policy::flow::Protocol;
@@ -19,111 +18,13 @@ use crate::arrival::{ADMITTED, REFUSED};
 use crate::farewell::End;
 use crate::kernel::{Conntrack, Entry, Sockets, TcpSocket, TcpState, Tuple};
 use crate::ruling::Ruling;
-use crate::world::Touched;
+use crate::world::{SubjectStatus, Touched};
 
-#[cfg(test)]
-mod tests;
+/// So many flows are judged before those that are to be cut are.
+const BATCH: usize = 256;
 
 /// The wait after a walk that failed, before it is done again.
 const AGAIN: Duration = Duration::from_millis(100);
-
-/// What the sweep has to do.
-#[derive(Debug)]
-pub(super) struct Work {
-    keep_established: bool,
-    due: Mutex<Due>,
-    ready: Condvar,
-}
-
-#[derive(Debug)]
-struct Due {
-    touched: Touched,
-    cuts: HashSet<Tuple>,
-    wake: bool,
-}
-
-impl Due {
-    fn nothing() -> Self {
-        Self {
-            touched: Touched::Nothing,
-            cuts: HashSet::new(),
-            wake: false,
-        }
-    }
-
-    fn is_something(&self) -> bool {
-        self.wake || self.touched != Touched::Nothing || !self.cuts.is_empty()
-    }
-}
-
-impl Work {
-    /// Nothing yet. With `keep_established` there never will be.
-    pub(super) fn new(keep_established: bool) -> Self {
-        Self {
-            keep_established,
-            due: Mutex::new(Due::nothing()),
-            ready: Condvar::new(),
-        }
-    }
-
-    /// Those touched are to be judged again.
-    pub(super) fn touch(&self, touched: &Touched) {
-        if self.keep_established {
-            return;
-        }
-        let mut due = self.due();
-        due.touched = match (
-            std::mem::replace(&mut due.touched, Touched::Nothing),
-            touched,
-        ) {
-            (Touched::Everything, _) | (_, Touched::Everything) => Touched::Everything,
-            (Touched::Nothing, new) => new.clone(),
-            (old, Touched::Nothing) => old,
-            (Touched::Addresses(mut old), Touched::Addresses(new)) => {
-                old.extend(new);
-                Touched::Addresses(old)
-            }
-        };
-        drop(due);
-        self.ready.notify_one();
-    }
-
-    /// This flow was let in by a verdict that has turned since.
-    pub(super) fn cut(&self, tuple: Tuple) {
-        if self.keep_established {
-            return;
-        }
-        self.due().cuts.insert(tuple);
-        self.ready.notify_one();
-    }
-
-    /// Wakes the thread, so that it sees that it is to stop.
-    pub(super) fn wake(&self) {
-        self.due().wake = true;
-        self.ready.notify_one();
-    }
-
-    /// Waits for something to do, at most until `then`.
-    fn wait(&self, then: Option<Instant>) -> Due {
-        let mut due = self.due();
-        while !due.is_something() {
-            let left = then.map(|then| then.saturating_duration_since(Instant::now()));
-            due = match left {
-                Some(left) if left.is_zero() => break,
-                Some(left) => {
-                    let waited = self.ready.wait_timeout(due, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => self.ready.wait(due).unwrap_or_else(PoisonError::into_inner),
-            };
-        }
-        std::mem::replace(&mut due, Due::nothing())
-    }
-
-    fn due(&self) -> MutexGuard<'_, Due> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The thread that judges again.
 pub(super) struct Sweep {
@@ -174,7 +75,9 @@ impl Sweep {
             return;
         }
         let first = !self.synced;
-        self.synced = self.synced || self.shared.clerk.world().status().synced;
+        // Nor by one that does not know this pod yet; later it keeps its last labels.
+        let status = self.shared.clerk.world().status();
+        self.synced |= status.synced && status.subject == SubjectStatus::Known;
         if !self.synced {
             return;
         }
@@ -208,31 +111,54 @@ impl Sweep {
                 entries.push(entry);
             }
         })?;
-        for entry in entries {
-            let Some(ruling) = self.judge(&entry.tuple) else {
-                continue;
-            };
-            let refused = entry.mark & REFUSED != 0;
-            if ruling.decision.is_allow() {
-                if refused {
-                    self.let_in_again(&entry.tuple)?;
-                }
-                if (refused || first) && !entry.ended {
-                    self.adopt(entry.tuple, ruling);
-                }
-            } else if !refused && self.is_worth_a_cut(&entry) {
-                self.cuts.add(entry.tuple, now);
+        for some in entries.chunks(BATCH) {
+            for entry in some {
+                self.judge_entry(entry, first, now);
             }
+            // What is to be cut does not wait for the end of a long walk.
+            self.cut();
         }
         Ok(())
     }
 
-    /// Not one of this pod's own connections, and not one that is over.
-    fn is_worth_a_cut(&mut self, entry: &Entry) -> bool {
-        if entry.ended && !matches!(self.live_socket(&entry.tuple), Ok(Some(_))) {
-            return false;
+    fn judge_entry(&mut self, entry: &Entry, first: bool, now: Instant) {
+        let refused = entry.mark & REFUSED != 0;
+        if self.shared.is_unguarded(&entry.tuple) {
+            if refused {
+                self.remark(&entry.tuple, 0);
+            }
+            return;
         }
-        !is_own_connection(&mut self.sockets, &entry.tuple)
+        let Some(ruling) = self.judge(&entry.tuple) else {
+            return;
+        };
+        match (ruling.decision.is_allow(), refused, entry.ended) {
+            (true, true, true) => self.remark(&entry.tuple, 0),
+            (true, true, false) => {
+                self.remark(&entry.tuple, ADMITTED);
+                self.adopt(entry.tuple, ruling);
+            }
+            (true, false, false) if first => self.adopt(entry.tuple, ruling),
+            (true, false, _) => {}
+            (false, ..) if self.shared.work.keeps_established() => {}
+            (false, false, true) if !self.is_alive(&entry.tuple) => {
+                // Over; whoever comes again from that port is asked about by its first packet.
+                self.remark(&entry.tuple, REFUSED);
+            }
+            (false, false, _) if !self.is_own(entry) => self.cuts.add(entry.tuple, now),
+            // A cut that a podwall before this one did not finish.
+            (false, true, _) if self.is_alive(&entry.tuple) => self.cuts.add(entry.tuple, now),
+            (false, ..) => {}
+        }
+    }
+
+    /// One of this pod's own connections. What podwall let in as an arrival is none, whatever became of its listener.
+    fn is_own(&mut self, entry: &Entry) -> bool {
+        entry.mark & (ADMITTED | REFUSED) == 0 && is_own_connection(&mut self.sockets, &entry.tuple)
+    }
+
+    fn is_alive(&mut self, tuple: &Tuple) -> bool {
+        matches!(self.live_socket(tuple), Ok(Some(_)))
     }
 
     /// The flow's TCP socket, unless only its name is kept.
@@ -247,14 +173,18 @@ impl Sweep {
     /// What has a TCP socket behind a port on which something listens, with an entry or without.
     fn sweep_sockets(&mut self, touched: &Touched) -> std::io::Result<()> {
         let now = Instant::now();
-        let listening = self.sockets.listening_ports()?;
+        if self.shared.work.keeps_established() {
+            return Ok(());
+        }
+        let listeners = self.sockets.listeners()?;
         let mut inbound = Vec::new();
         let shared = &self.shared;
         self.sockets.connected(&mut |socket| {
             let tuple = Tuple::new(Protocol::Tcp, socket.remote, socket.local);
-            if listening.contains(&tuple.destination.port())
+            if listeners.may_accept(tuple.destination)
                 && concerns(touched, tuple.source.ip())
                 && shared.is_inbound(&tuple, 0, now)
+                && !shared.is_unguarded(&tuple)
             {
                 inbound.push(tuple);
             }
@@ -275,12 +205,17 @@ impl Sweep {
         Some(self.shared.clerk.judge(tuple.source.ip(), &flow))
     }
 
-    /// What was refused and may be again: the kernel's entry says so, and nothing else would ever ask about it.
-    fn let_in_again(&mut self, tuple: &Tuple) -> std::io::Result<()> {
-        let _gone = self
-            .conntrack
-            .set_mark(tuple, ADMITTED, ADMITTED | REFUSED)?;
-        Ok(())
+    /// Gives the kernel's entry these of our two bits. What cannot be marked is said, and is no reason to stop.
+    fn remark(&mut self, tuple: &Tuple, bits: u32) {
+        let marked = self.conntrack.set_mark(tuple, bits, ADMITTED | REFUSED);
+        if let Err(error) = marked {
+            tracing::warn!(
+                "the mark of {} from {} to {} cannot be changed: {error}",
+                tuple.protocol,
+                tuple.source,
+                tuple.destination
+            );
+        }
     }
 
     /// A flow that is let in and that this podwall has not seen begin: its line begins here.
@@ -302,10 +237,8 @@ impl Sweep {
                 continue;
             };
             if ruling.decision.is_allow() {
-                // It has turned back meanwhile. An entry that was marked is unmarked.
-                if let Err(error) = self.let_in_again(&tuple) {
-                    tracing::warn!("a flow that may come in again stays refused: {error}");
-                }
+                // It has turned back meanwhile.
+                self.remark(&tuple, ADMITTED);
                 self.cuts.done(&tuple);
                 continue;
             }

@@ -14,7 +14,7 @@ use nfq_updated::{Message, Queue as Netlink, Verdict};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_size_force};
 
-use crate::arrival::ADMITTED;
+use crate::arrival::{ADMITTED, OWN};
 use crate::sys::privilege;
 
 mod holder;
@@ -91,8 +91,10 @@ pub struct Ticket(Message);
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Answer {
-    /// On its way, marked as let in.
+    /// On its way, marked as let in; its flow is remembered as such.
     Admit,
+    /// On its way, marked as belonging to a connection of the pod's own; its flow is not remembered.
+    AdmitOwn,
     /// On its way without the mark: the rules after the queue refuse it, by a reset or silently.
     Refuse,
 }
@@ -161,7 +163,8 @@ impl Queue {
         let mark = message.get_nfmark();
         message.set_nfmark(match answer {
             Answer::Admit => mark | ADMITTED,
-            Answer::Refuse => mark & !ADMITTED,
+            Answer::AdmitOwn => mark | OWN,
+            Answer::Refuse => mark & !(ADMITTED | OWN),
         });
         message.set_verdict(Verdict::Accept);
         self.netlink.verdict(message)

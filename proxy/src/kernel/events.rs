@@ -34,9 +34,9 @@ const MOST_AT_ONCE: usize = 1024;
 pub enum Event {
     /// The flow is over.
     ///
-    /// TCP that ends in order, or by a reset, is told twice: when both ends have said goodbye, with
-    /// [`ended`](Entry::ended) and without counters, which [`get`](super::Conntrack::get) has then; and when its entry
-    /// goes, up to minutes later, with counters. Others are told when their entry goes.
+    /// TCP that ends in order, or by a reset, is told when both ends have said goodbye, with
+    /// [`ended`](Entry::ended) and without counters, which [`get`](super::Conntrack::get) has then; not again when its
+    /// entry goes, up to minutes later. Others are told when their entry goes.
     Ended(Entry),
     /// Some news are lost: what has ended can only be learnt by a dump now.
     Lost,
@@ -115,7 +115,9 @@ fn tell(bytes: &[u8], each: &mut dyn FnMut(Event)) {
         let Some(entry) = Entry::read(&message) else {
             continue;
         };
-        if message.kind == DELETE || (message.kind == NEW && entry.ended) {
+        // TCP that has ended was told when it did; its tuple may have a successor by the time its entry goes.
+        let was_told = entry.ended && entry.replied;
+        if (message.kind == DELETE && !was_told) || (message.kind == NEW && entry.ended) {
             each(Event::Ended(entry));
         }
     }

@@ -43,6 +43,28 @@ pub enum CanDestroy {
     NotAllowed,
 }
 
+/// What TCP listens on.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Listeners(BTreeSet<SocketAddr>);
+
+impl FromIterator<SocketAddr> for Listeners {
+    fn from_iter<T: IntoIterator<Item = SocketAddr>>(addresses: T) -> Self {
+        Self(addresses.into_iter().map(canonical).collect())
+    }
+}
+
+impl Listeners {
+    /// Whether a connection with this local end may have come in by one of them: same port, and the same address or any.
+    /// A listener on `[::]` is taken to hear IPv4 too.
+    #[must_use]
+    pub fn may_accept(&self, local: SocketAddr) -> bool {
+        let at = |ip: IpAddr| self.0.contains(&SocketAddr::new(ip, local.port()));
+        at(local.ip())
+            || at(Ipv6Addr::UNSPECIFIED.into())
+            || (local.is_ipv4() && at(Ipv4Addr::UNSPECIFIED.into()))
+    }
+}
+
 /// A connection to the TCP sockets of one network namespace.
 #[derive(Debug)]
 pub struct Sockets {
@@ -91,16 +113,16 @@ impl Sockets {
         }
     }
 
-    /// The ports that some TCP socket listens on, at any address of either family.
+    /// What TCP listens on, over both families.
     ///
     /// # Errors
     /// The kernel's; `Interrupted` where every one of a few tries was.
-    pub fn listening_ports(&mut self) -> io::Result<BTreeSet<u16>> {
-        let mut ports = BTreeSet::new();
+    pub fn listeners(&mut self) -> io::Result<Listeners> {
+        let mut listeners = Listeners::default();
         self.dump(States::LISTEN, &mut |socket| {
-            ports.insert(socket.local.port());
+            listeners.0.insert(socket.local);
         })?;
-        Ok(ports)
+        Ok(listeners)
     }
 
     /// Tells `each` every TCP socket that has, or may get, another end: all states but LISTEN, CLOSE and TIME_WAIT,

@@ -6,6 +6,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::RunError;
+use podwall_policy::flow::Protocol;
+
 use crate::answer::session::SESSIONS;
 use crate::config::{Config, UdpPort};
 use crate::connection::{Doorkeeper, DrainPhase};
@@ -73,7 +75,11 @@ pub(super) struct Unserved {
 impl Unserved {
     pub(super) fn new(config: &Config) -> Self {
         let carried = config.udp_ports.iter().map(|one| one.port);
-        let open = config.unguarded_udp_ports.iter().copied();
+        let open = config
+            .unguarded
+            .iter()
+            .filter(|(protocol, _)| *protocol == Protocol::Udp)
+            .map(|(_, port)| *port);
         Self {
             served: carried.chain(open).collect(),
             told: Vec::new(),

@@ -19,7 +19,7 @@ use crate::arrival::Mode;
 use crate::clerk::Clerk;
 use crate::config::Config;
 use crate::drain::Drained;
-use crate::gate::{Changes, Gate};
+use crate::gate::{Changes, Gate, Settings};
 use crate::world::{Nodes, World};
 
 /// How many flows are followed to their end where `--max-connections` does not say: some 16 MB. More are let in,
@@ -48,7 +48,13 @@ impl Sidecar {
         let world = World::new(config.subject.clone(), nodes);
         let clerk = Clerk::new(Arc::clone(&world), Arc::clone(&account));
         let most_flows = config.max_connections.unwrap_or(FOLLOWED_FLOWS);
-        let gate = Gate::open(clerk, config.queues, most_flows, config.keep_established)?;
+        let settings = Settings {
+            queues: config.queues,
+            most_flows,
+            keep_established: config.keep_established,
+            unguarded: config.unguarded.clone(),
+        };
+        let gate = Gate::open(clerk, settings)?;
         let rules = Rules::new(read_rules);
         let proof = Proof::Rules(Arc::clone(&rules));
         let admin = Admin::new(Arc::clone(&account), Arc::clone(&world), proof);

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use podwall_policy::flow::Protocol;
+
 use super::*;
 
 fn addresses(last: &[u8]) -> Touched {
@@ -26,9 +28,8 @@ fn changes_that_come_while_the_sweep_is_busy_are_taken_together() {
 }
 
 #[test]
-fn with_keep_established_there_is_nothing_to_do() {
+fn with_keep_established_nothing_is_cut_and_what_was_refused_is_looked_at() {
     let work = Work::new(true);
-    work.touch(&Touched::Everything);
     let flow = Tuple::new(
         Protocol::Udp,
         "10.0.0.1:1".parse().unwrap(),
@@ -36,4 +37,6 @@ fn with_keep_established_there_is_nothing_to_do() {
     );
     work.cut(flow);
     assert!(!work.wait(Some(Instant::now())).is_something());
+    work.touch(&Touched::Everything);
+    assert_eq!(work.wait(None).touched, Touched::Everything);
 }
