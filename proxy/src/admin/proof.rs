@@ -1,6 +1,7 @@
 //! What proves that the rules are there: the canary in mode redirect, reading them back in mode queue.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::canary::Canary;
 use super::rules::Rules;
@@ -22,7 +23,7 @@ impl Proof {
                 let faults = canary.ask().await;
                 faults.iter().map(ToString::to_string).collect()
             }
-            Self::Rules(rules) => rules.faults(),
+            Self::Rules(rules) => rules.faults(Instant::now()),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::account::Account;
 
@@ -17,6 +17,9 @@ pub const WHILE_GOOD: Duration = Duration::from_secs(10);
 
 /// How soon after a bad one the rules are read again: who mends them waits for it.
 pub const WHILE_BAD: Duration = Duration::from_secs(1);
+
+/// A reading that is older proves nothing any more: reading hangs or fails.
+const STALE: Duration = Duration::from_secs(60);
 
 /// What a reading found.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -34,7 +37,14 @@ pub type ReadRules = dyn Fn() -> Reading + Send + Sync;
 /// The rules as last read.
 pub struct Rules {
     read: Box<ReadRules>,
-    last: Mutex<Reading>,
+    last: Mutex<Last>,
+}
+
+/// A reading, and when it was done.
+#[derive(Clone, Debug)]
+struct Last {
+    reading: Reading,
+    at: Instant,
 }
 
 impl Rules {
@@ -47,21 +57,26 @@ impl Rules {
         };
         Arc::new(Self {
             read,
-            last: Mutex::new(unread),
+            last: Mutex::new(Last {
+                reading: unread,
+                at: Instant::now(),
+            }),
         })
     }
 
-    /// The faults of the last reading.
+    /// The faults of the last reading as it counts at `now`.
     #[must_use]
-    pub fn faults(&self) -> Vec<String> {
-        self.last().faults
-    }
-
-    fn last(&self) -> Reading {
-        self.last
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub fn faults(&self, now: Instant) -> Vec<String> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut faults = last.reading.faults.clone();
+        let age = now.saturating_duration_since(last.at);
+        if age >= STALE {
+            faults.push(format!(
+                "the rules were last read back {} s ago; reading them hangs or fails",
+                age.as_secs()
+            ));
+        }
+        faults
     }
 
     /// Reads them, and tells what has changed. Blocks the thread.
@@ -70,12 +85,16 @@ impl Rules {
         if let Some(spoofed) = reading.spoofed {
             account.spoofed(spoofed);
         }
+        let this = Last {
+            reading: reading.clone(),
+            at: Instant::now(),
+        };
         let last = std::mem::replace(
             &mut *self.last.lock().unwrap_or_else(PoisonError::into_inner),
-            reading.clone(),
+            this,
         );
         match &reading.faults[..] {
-            faults if faults == last.faults => {}
+            faults if faults == last.reading.faults => {}
             [] => tracing::info!("the rules are as wanted"),
             faults => faults
                 .iter()

@@ -15,10 +15,12 @@ fn rules_count_as_bad_until_they_are_read_and_as_the_last_reading_says_after_it(
             spoofed: Some(3),
         },
     ]);
+    let now = Instant::now();
     let rules = Rules::new(Box::new(move || readings.lock().unwrap().pop().unwrap()));
-    assert_eq!(rules.faults().len(), 1, "unread rules prove nothing");
+    assert_eq!(rules.faults(now).len(), 1, "unread rules prove nothing");
     rules.look(&account);
-    assert_eq!(rules.faults(), ["ipv4 mangle: missing"]);
+    assert_eq!(rules.faults(now), ["ipv4 mangle: missing"]);
     rules.look(&account);
-    assert!(rules.faults().is_empty());
+    assert!(rules.faults(now).is_empty());
+    assert_eq!(rules.faults(now + STALE * 2).len(), 1, "it is too old");
 }
