@@ -29,5 +29,6 @@ mod queue {
     mod packets;
     mod race;
     mod stage;
+    mod swept;
     mod untouched;
 }
