@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use podwall_policy::flow::{Direction, Flow, Protocol};
 use tokio::sync::mpsc;
@@ -28,11 +28,12 @@ use crate::config::Queues;
 use crate::farewell::{End, Farewell};
 use crate::hold::Hold;
 use crate::intercept::own_addresses::OwnAddresses;
-use crate::intercept::queue::{Queue, QueueError};
+use crate::intercept::queue::Queue;
 use crate::kernel::{CanDestroy, Conntrack, Entry, Events, Sockets, Tuple};
 use crate::ruling::Ruling;
 use crate::sys::wake::Bell;
 use crate::world::Touched;
+pub use error::GateError;
 use flows::{Flows, Story};
 use keeper::Keeper;
 use sweep::Sweep;
@@ -40,38 +41,16 @@ use work::Work;
 
 pub(crate) mod cuts;
 pub(crate) mod ends;
+mod error;
 mod flows;
 mod keeper;
 pub(crate) mod repeats;
 mod sweep;
 mod work;
 
-/// Why the gate cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum GateError {
-    /// A queue cannot be had.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    /// Connection tracking or the socket tables cannot be asked.
-    #[error(
-        "{what} of this network namespace cannot be asked: {source}; mode queue needs NET_ADMIN and a kernel with \
-         conntrack over netlink (nf_conntrack_netlink); choose --mode redirect where there is none"
-    )]
-    Kernel {
-        /// What was asked.
-        what: &'static str,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// A thread or a descriptor cannot be had.
-    #[error("cannot start the threads of mode queue: {0}")]
-    Thread(#[source] io::Error),
-    /// A thread ended by itself. Whatever its queue held is dropped by the kernel.
-    #[error(
-        "the thread {0} of mode queue ended; what is new is dropped until podwall is started again"
-    )]
-    Lost(String),
-}
+/// Datagrams of one flow that are asked about come within this time: those that were sent before the first one's verdict.
+/// Above [`HOLD_TIME`](crate::hold::HOLD_TIME), as long as the shortest time that an entry can live.
+const BURST: Duration = Duration::from_secs(1);
 
 /// What may be set of the gate.
 #[derive(Clone, Debug)]
@@ -278,7 +257,16 @@ impl Shared {
     }
 
     /// Remembers a flow that is being let in. Where there is no room its line is written now.
+    ///
+    /// A datagram is asked about only while the kernel has no entry for its flow. So one that comes long after the
+    /// flow's story began opens another flow, and the old one has ended unheard.
     fn remember(&self, tuple: Tuple, story: Story) {
+        if tuple.protocol != Protocol::Tcp
+            && let Some(then) = story.at.checked_sub(BURST)
+            && let Some(old) = self.flows.take_older(&tuple, then)
+        {
+            self.take_leave(&tuple, &old, None, End::Idle);
+        }
         if let Some(story) = self.flows.remember(tuple, story) {
             self.take_leave(&tuple, &story, None, End::NotFollowed);
         }

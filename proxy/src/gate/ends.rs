@@ -23,6 +23,10 @@ pub(crate) const COMPARE_EVERY: Duration = Duration::from_secs(30);
 /// How old a flow must be for its absence from the kernel's table to mean its end: younger ones may be on their way in.
 const YOUNG: Duration = Duration::from_secs(5);
 
+/// How young a flow of datagrams must be for news of an end not to mean it. Times of connection tracking are whole
+/// seconds.
+const NEWCOMER: Duration = Duration::from_millis(500);
+
 /// The thread that takes leave.
 pub(super) struct Ends {
     shared: Arc<Shared>,
@@ -127,7 +131,14 @@ impl Ends {
 ///
 /// The news that TCP has ended come without bytes; its entry, which stays for a while, has them.
 fn end(shared: &Shared, conntrack: &mut Conntrack, counts: bool, entry: &Entry) {
-    let Some(story) = shared.flows.take(&entry.tuple) else {
+    let story = match entry.tuple.protocol {
+        Protocol::Tcp => shared.flows.take(&entry.tuple),
+        // No entry of datagrams lives as short as that: these news are of the flow before, from the same port.
+        Protocol::Udp | Protocol::Sctp => Instant::now()
+            .checked_sub(NEWCOMER)
+            .and_then(|then| shared.flows.take_older(&entry.tuple, then)),
+    };
+    let Some(story) = story else {
         return;
     };
     let end = match (entry.tuple.protocol, entry.replied, entry.ended) {

@@ -75,6 +75,12 @@ impl Flows {
         story
     }
 
+    /// The same for a story that began before `then`.
+    pub(super) fn take_older(&self, tuple: &Tuple, then: Instant) -> Option<Story> {
+        let is_older = self.known().get(tuple).is_some_and(|story| story.at < then);
+        is_older.then(|| self.take(tuple)).flatten()
+    }
+
     /// Takes out every story that began before `then` and of which `is_over` says so.
     pub(super) fn take_where(
         &self,

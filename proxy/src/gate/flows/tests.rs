@@ -37,6 +37,17 @@ fn a_known_flow_keeps_its_story_and_a_full_table_gives_the_new_one_back() {
 }
 
 #[test]
+fn the_story_of_a_successor_is_left_alone() {
+    let (flows, t0) = (Flows::new(8), Instant::now());
+    assert!(flows.remember(flow(1), story(t0)).is_none());
+    assert!(flows.take_older(&flow(1), t0).is_none());
+    assert!(flows.take_older(&flow(2), t0).is_none());
+    let later = t0 + Duration::from_secs(1);
+    assert!(flows.take_older(&flow(1), later).is_some());
+    assert_eq!(flows.len(), 0);
+}
+
+#[test]
 fn only_old_flows_are_taken_for_over() {
     let (flows, t0) = (Flows::new(8), Instant::now());
     let later = t0 + Duration::from_secs(1);
