@@ -74,7 +74,7 @@ pub struct Shared {
     /// Mode redirect: first port of the listeners for --udp-port: the lowest of those ports is redirected here, the next to the next
     #[arg(long, value_name = "PORT", env = "PODWALL_UDP_LISTEN_PORT", default_value_t = UDP_LISTEN_PORT.to_string())]
     pub udp_listen_port: String,
-    /// Mode queue: COUNT queues of the kernel from number FIRST on, a thread each; connections are spread over them
+    /// Mode queue: COUNT queues of the kernel from number FIRST on, a thread each; clients are spread over them by their address
     /// [default: 15871:1]
     #[arg(
         long,
