@@ -3,6 +3,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/hairpin.rs"]
+mod hairpin;
 #[path = "support/inside.rs"]
 mod inside;
 mod support;

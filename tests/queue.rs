@@ -8,6 +8,8 @@
 #[allow(dead_code)]
 #[path = "datagram/stage.rs"]
 mod datagrams;
+#[path = "support/hairpin.rs"]
+mod hairpin;
 #[path = "support/inside.rs"]
 mod inside;
 #[path = "support/manifests.rs"]

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use podwall_lab::{Pod, PodSpec, Signal};
 
 use super::stage::{App, Client, DNS, MDNS, both, guarded, guarded_with, line, metric, start};
+use crate::hairpin;
 use crate::inside::run;
 use crate::support::{CART_ONLY, SOON, Scene, podwall};
 
@@ -132,39 +133,8 @@ fn p02_answers_come_from_the_address_that_was_asked_where_a_pod_has_several() {
 fn s68_a_pod_that_comes_back_to_itself_by_its_node_is_let_in() {
     let scene = guarded(CART_ONLY);
     let _app = App::listen(&scene.web, DNS).echo();
-    // Rules of the node's own, as kube-proxy writes them.
-    for (program, service, pod) in [
-        ("iptables-nft", "10.96.0.53/32", scene.web.v4().to_string()),
-        (
-            "ip6tables-nft",
-            "fd96::53/128",
-            format!("[{}]", scene.web.v6()),
-        ),
-    ] {
-        let node = scene.lab.node();
-        run(
-            node,
-            &format!(
-                "{program} -t nat -A PREROUTING -d {service} -p udp -j DNAT --to-destination {pod}:{DNS}"
-            ),
-        );
-        run(
-            node,
-            &format!(
-                "{program} -t nat -A POSTROUTING -m conntrack --ctstate DNAT -p udp -j MASQUERADE"
-            ),
-        );
-    }
-    // As the bridge plug-in's hairpinMode does it.
-    for port in run(scene.lab.node(), "ip -o link show master br0").lines() {
-        let name = port.split([':', '@']).nth(1).unwrap();
-        run(
-            scene.lab.node(),
-            &format!("ip link set dev {name} type bridge_slave hairpin on"),
-        );
-    }
-    for service in ["10.96.0.53:53", "[fd96::53]:53"] {
-        Client::new(&scene.web, service.parse().unwrap()).ask(b"to myself");
+    for service in hairpin::service(&scene, "udp", DNS) {
+        Client::new(&scene.web, service).ask(b"to myself");
     }
 }
 

@@ -4,7 +4,7 @@ use podwall_lab::wait_until;
 
 use super::siege::Siege;
 use super::stage::{LONG, Stage};
-use crate::support::{SOON, Seen};
+use crate::support::Seen;
 use crate::talk::{APP, Ending, Pair, both, ending};
 
 /// An admitted client with an open connection, and a rogue that tries all the time.

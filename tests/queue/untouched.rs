@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::packets::{Forger, ping};
 use super::stage::{DATAGRAMS, FRIENDS_ONLY, Stage, line};
 use crate::datagrams::{self, Client};
+use crate::hairpin;
 use crate::inside::run;
 use crate::support::CART_ONLY;
 use crate::talk::{APP, Ending, both, connect, connect_from, fate};
@@ -60,6 +61,33 @@ fn s68_the_pod_reaches_itself_and_nobody_is_asked() {
     assert!(!log.iter().any(told), "{log:#?}");
     stage.scene.sidecar = None;
     enters(&stage);
+}
+
+/// A Service of the pod's own: it comes back with the node's address, and is let in as the node.
+#[test]
+fn s68_a_pod_that_comes_back_to_itself_by_its_node_is_let_in() {
+    let stage = Stage::set(FRIENDS_ONLY);
+    for to in hairpin::service(&stage.scene, "tcp", APP) {
+        let client = connect(&stage.scene.web, to).unwrap();
+        let app = stage.app.accept();
+        let line = line(&stage.scene, "connection", {
+            let source = app.peer_addr().unwrap();
+            drop((client, app));
+            SocketAddr::new(source.ip().to_canonical(), source.port())
+        });
+        assert_eq!(
+            (&line["reason"], &line["verdict"]),
+            (&"node".into(), &"allow".into())
+        );
+    }
+    for to in hairpin::service(&stage.scene, "udp", DATAGRAMS) {
+        let client = Client::new(&stage.scene.web, to);
+        client.say(b"to myself");
+        let (heard, from) = stage.datagrams.hear();
+        assert_eq!(heard, b"to myself");
+        stage.datagrams.answer(b"from myself", from);
+        assert_eq!(client.hear(), b"from myself");
+    }
 }
 
 #[test]

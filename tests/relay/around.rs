@@ -8,6 +8,7 @@ use podwall_lab::{Pod, PodSpec, Sidecar, wait_until};
 use podwall_proxy::config::{CANARY_PORT, LISTEN_PORT};
 use serde_json::Value;
 
+use crate::hairpin;
 use crate::inside::{arrivals, run, status};
 use crate::support::{CART_ONLY, SOON, Scene, podwall};
 use crate::talk::{APP, App, Ending, Pair, both, connect, ending, fate};
@@ -32,6 +33,17 @@ fn is_dismissed(scene: &Scene, from: &Pod, source: IpAddr, to: SocketAddr, reaso
     );
     assert_eq!(line["destination"], to.ip().to_string().as_str());
     assert_eq!(line["destination_port"], to.port());
+}
+
+/// A Service of the pod's own: it comes back with the node's address, and goes past the relay as the node does.
+#[test]
+fn s68_a_pod_that_comes_back_to_itself_by_its_node_is_let_in() {
+    let scene = Scene::guarded(CART_ONLY);
+    let app = App::listen(&scene.web, APP);
+    for to in hairpin::service(&scene, "tcp", APP) {
+        let mut pair = Pair::open(&scene.web, to, &app);
+        pair.greet();
+    }
 }
 
 #[test]

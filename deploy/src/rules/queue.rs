@@ -41,6 +41,9 @@ pub(super) fn filter(wanted: &Wanted, mode: Queue, family: Family) -> Content {
         .into();
     rules.extend(JUDGED.map(|name| format!("-p {name} -m conntrack --ctstate INVALID -j DROP")));
     rules.extend([
+        // Silently, where there is an entry: a reset would end it, and with it a connection that may still stand, of
+        // which this is a late or forged copy.
+        format!("{SYN} -m mark ! --mark {admitted} -m conntrack --ctstate ESTABLISHED -j DROP"),
         format!("{SYN} -m mark ! --mark {admitted} -j REJECT --reject-with tcp-reset"),
         "-m conntrack --ctstate ESTABLISHED -j ACCEPT".to_owned(),
         // Sets one bit and clears none: a refusal that comes between is kept, and weighs more.

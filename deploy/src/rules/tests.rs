@@ -236,6 +236,7 @@ fn p36_p37_p38_the_rules_of_mode_queue() {
         -A PODWALL_INPUT -p tcp -m conntrack --ctstate INVALID -j DROP
         -A PODWALL_INPUT -p udp -m conntrack --ctstate INVALID -j DROP
         -A PODWALL_INPUT -p sctp -m conntrack --ctstate INVALID -j DROP
+        -A PODWALL_INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m mark ! --mark 0x1000000/0x1000000 -m conntrack --ctstate ESTABLISHED -j DROP
         -A PODWALL_INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m mark ! --mark 0x1000000/0x1000000 -j REJECT --reject-with tcp-reset
         -A PODWALL_INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
         -A PODWALL_INPUT -m mark --mark 0x1000000/0x1000000 -m connmark ! --mark 0x1000000/0x1000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
@@ -281,6 +282,7 @@ fn p36_p37_p38_the_rules_of_mode_queue() {
         -A PODWALL_INPUT -p tcp -m conntrack --ctstate INVALID -j DROP
         -A PODWALL_INPUT -p udp -m conntrack --ctstate INVALID -j DROP
         -A PODWALL_INPUT -p sctp -m conntrack --ctstate INVALID -j DROP
+        -A PODWALL_INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m mark ! --mark 0x1000000/0x1000000 -m conntrack --ctstate ESTABLISHED -j DROP
         -A PODWALL_INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m mark ! --mark 0x1000000/0x1000000 -j REJECT --reject-with tcp-reset
         -A PODWALL_INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
         -A PODWALL_INPUT -m mark --mark 0x1000000/0x1000000 -m connmark ! --mark 0x1000000/0x1000000 -j CONNMARK --set-xmark 0x1000000/0x1000000

@@ -84,9 +84,11 @@ impl Limits {
     /// The usual limits, for at most `sessions` sessions, at least one, and `wait` of waiting.
     #[must_use]
     pub fn usual(sessions: usize, wait: Duration) -> Self {
+        let sessions = sessions.clamp(1, SESSIONS);
         Self {
-            sessions: sessions.clamp(1, SESSIONS),
-            sessions_per_source: SESSIONS_PER_SOURCE,
+            sessions,
+            // An eighth of few places too.
+            sessions_per_source: SESSIONS_PER_SOURCE.min((sessions / 8).max(1)),
             denials: DENIALS,
             denials_per_source: DENIALS_PER_SOURCE,
             wait,

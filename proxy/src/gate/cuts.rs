@@ -91,8 +91,8 @@ impl Cuts {
         late.then_some(since)
     }
 
-    /// There is nothing to cut any more.
-    pub(super) fn done(&mut self, tuple: &Tuple) {
-        self.0.remove(tuple);
+    /// There is nothing to cut any more. Says whether its cut was written down.
+    pub(super) fn done(&mut self, tuple: &Tuple) -> bool {
+        self.0.remove(tuple).is_some_and(|cut| cut.announced)
     }
 }

@@ -64,7 +64,14 @@ impl Flows {
 
     /// Takes the story of a flow out, if there is one. Whoever gets it writes its line.
     pub(super) fn take(&self, tuple: &Tuple) -> Option<Story> {
+        self.take_if(tuple, |_| true)
+    }
+
+    fn take_if(&self, tuple: &Tuple, is_meant: impl Fn(&Story) -> bool) -> Option<Story> {
         let mut known = self.known();
+        if !known.get(tuple).is_some_and(is_meant) {
+            return None;
+        }
         let story = known.remove(tuple);
         if known.is_empty() {
             if known.capacity() > FEW {
@@ -77,8 +84,7 @@ impl Flows {
 
     /// The same for a story that began before `then`.
     pub(super) fn take_older(&self, tuple: &Tuple, then: Instant) -> Option<Story> {
-        let is_older = self.known().get(tuple).is_some_and(|story| story.at < then);
-        is_older.then(|| self.take(tuple)).flatten()
+        self.take_if(tuple, |story| story.at < then)
     }
 
     /// Takes out every story that began before `then` and of which `is_over` says so.

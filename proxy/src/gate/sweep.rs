@@ -133,18 +133,21 @@ impl Sweep {
             return;
         };
         match (ruling.decision.is_allow(), refused, entry.ended) {
-            (true, true, true) => self.remark(&entry.tuple, 0),
-            (true, true, false) => {
+            (true, true, ended) => {
+                self.remark(&entry.tuple, ADMITTED);
+                if !ended {
+                    self.adopt(entry.tuple, ruling);
+                }
+            }
+            // Found, not let in: marked all the same, so that it is known as one that came in.
+            (true, false, false) if first && !self.is_own(entry) => {
                 self.remark(&entry.tuple, ADMITTED);
                 self.adopt(entry.tuple, ruling);
             }
-            (true, false, false) if first => self.adopt(entry.tuple, ruling),
             (true, false, _) => {}
             (false, ..) if self.shared.work.keeps_established() => {}
-            (false, false, true) if !self.is_alive(&entry.tuple) => {
-                // Over; whoever comes again from that port is asked about by its first packet.
-                self.remark(&entry.tuple, REFUSED);
-            }
+            // Over; whoever comes again from that port is asked about by its first packet.
+            (false, false, true) if !self.is_alive(&entry.tuple) => {}
             (false, false, _) if !self.is_own(entry) => self.cuts.add(entry.tuple, now),
             // A cut that a podwall before this one did not finish.
             (false, true, _) if self.is_alive(&entry.tuple) => self.cuts.add(entry.tuple, now),
@@ -239,7 +242,9 @@ impl Sweep {
             if ruling.decision.is_allow() {
                 // It has turned back meanwhile.
                 self.remark(&tuple, ADMITTED);
-                self.cuts.done(&tuple);
+                if self.cuts.done(&tuple) {
+                    self.adopt(tuple, ruling);
+                }
                 continue;
             }
             // Before the socket is ended: its reset is an end too, of which the kernel tells at once.

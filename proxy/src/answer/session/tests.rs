@@ -331,3 +331,11 @@ fn a_shorter_patience_holds_for_all() {
     bench.after(secs(5));
     assert_eq!(bench.idle().len(), 2);
 }
+
+#[test]
+fn one_source_gets_an_eighth_of_the_places_however_few_there_are() {
+    for (sessions, per_source) in [(4096, 512), (256, 32), (4, 1), (0, 1)] {
+        let limits = Limits::usual(sessions, Duration::from_secs(1));
+        assert_eq!(limits.sessions_per_source, per_source, "{sessions}");
+    }
+}

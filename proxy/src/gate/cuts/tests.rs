@@ -42,6 +42,7 @@ fn a_cut_is_written_down_once_and_complained_about_once() {
         Some(1000 * MS)
     );
     assert_eq!(cuts.report(&flow(1), false, t0 + 2000 * MS), None);
-    cuts.done(&flow(1));
+    assert!(cuts.done(&flow(1)));
+    assert!(!cuts.done(&flow(1)), "there is none");
     assert_eq!(cuts.next_due(), None);
 }
