@@ -182,6 +182,14 @@ impl Node {
 
     /// How often a probe of a container of app2 failed.
     pub fn unhealthy(&self, container: &str) -> u64 {
+        self.complaints(container)
+            .iter()
+            .map(|event| event["count"].as_u64().unwrap_or(1))
+            .sum()
+    }
+
+    /// The kubelet's events about failed probes of a container of app2.
+    pub fn complaints(&self, container: &str) -> Vec<Value> {
         let path = format!("/api/v1/namespaces/{NAMESPACE}/events");
         let list = self.node.control().admin().get(&path).unwrap();
         let place = format!("{{{container}}}");
@@ -191,9 +199,7 @@ impl Node {
                     .as_str()
                     .is_some_and(|path| path.ends_with(&place))
         });
-        events
-            .map(|event| event["count"].as_u64().unwrap_or(1))
-            .sum()
+        events.cloned().collect()
     }
 
     /// What the API server says of a container of app2.
