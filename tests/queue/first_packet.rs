@@ -184,6 +184,8 @@ fn a_denied_source_of_datagrams_gets_one_line() {
         (0..=MORE).for_each(|_| rogue.say(b"again"));
         let all = || count() == before + MORE as f64;
         assert!(wait_until(SOON, all), "{} of {MORE}", count() - before);
+        // The count is there at once, the line when the log's writer has come to it.
+        line(scene, "connection", rogue.address());
         let log = scene.sidecar().log();
         let own = log.iter().filter(|line| is_from(line, rogue.address()));
         assert_eq!(own.count(), 1);
