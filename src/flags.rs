@@ -5,13 +5,10 @@
 mod effective;
 mod read;
 
-use podwall_proxy::config::{ADMIN_PORT, CANARY_PORT, ConfigFault, LISTEN_PORT};
+use podwall_proxy::config::{ADMIN_PORT, CANARY_PORT, ConfigFault, LISTEN_PORT, UDP_LISTEN_PORT};
 
 use crate::failure::Failure;
 pub use effective::Effective;
-
-/// The first port of the UDP listeners; after podwall's TCP ports, so that they are easy to remember.
-const UDP_LISTEN_PORT: u16 = 15874;
 
 /// How arrivals reach podwall; the same for `redirect` and `proxy`.
 #[derive(Clone, Debug, clap::Args)]

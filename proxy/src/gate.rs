@@ -22,7 +22,7 @@ use podwall_policy::flow::{Direction, Flow, Protocol};
 use tokio::sync::mpsc;
 
 use crate::account::Revocation;
-use crate::arrival::{ADMITTED, Mode, OriginalDst, REFUSED, SourceAddr};
+use crate::arrival::{ADMITTED, Mode, REFUSED};
 use crate::clerk::Clerk;
 use crate::config::Queues;
 use crate::farewell::{End, Farewell};
@@ -368,9 +368,4 @@ fn is_own_connection(sockets: &mut Sockets, tuple: &Tuple) -> bool {
         && sockets
             .listeners()
             .is_ok_and(|listeners| !listeners.may_accept(tuple.destination))
-}
-
-/// The addresses of a packet as the kernel's tables name the flow.
-fn tuple_of(source: SourceAddr, destination: OriginalDst, protocol: Protocol) -> Tuple {
-    Tuple::new(protocol, source.socket(), destination.socket())
 }

@@ -7,10 +7,10 @@ use podwall_deploy::{Queues, QueuesFault, UdpDeny, UdpFault, UdpPort};
 use podwall_policy::flow::Protocol;
 use podwall_proxy::arrival::Mode;
 use podwall_proxy::config::{
-    ADMIN_PORT, CANARY_PORT, ConfigFault, FIRST_QUEUE, LISTEN_PORT, check_ports,
+    ADMIN_PORT, CANARY_PORT, ConfigFault, FIRST_QUEUE, LISTEN_PORT, UDP_LISTEN_PORT, check_ports,
 };
 
-use super::{Effective, Shared, UDP_LISTEN_PORT};
+use super::{Effective, Shared};
 use crate::port::Port;
 
 impl Shared {

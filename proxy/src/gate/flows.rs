@@ -1,6 +1,6 @@
 //! The flows that were let in, for their lines in the log. No verdict depends on what is here.
 //!
-//! Pure: no clock, no socket. Bounded; a flow beyond the bound is carried all the same, only not followed.
+//! No socket, and no clock but for the moment in which an unknown flow is met. Bounded; a flow beyond the bound is carried all the same, only not followed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,6 +28,19 @@ pub(super) struct Story {
     pub(super) ruling: Ruling,
     /// Counts it as live.
     pub(super) _live: Option<Gauged>,
+}
+
+impl Story {
+    /// Of a flow that podwall has not seen begin, and meets now.
+    pub(super) fn met_now(ruling: Ruling, live: Option<Gauged>) -> Self {
+        Self {
+            time: SystemTime::now(),
+            at: Instant::now(),
+            held: Duration::ZERO,
+            ruling,
+            _live: live,
+        }
+    }
 }
 
 /// The flows. One per process.

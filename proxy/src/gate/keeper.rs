@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::flows::Story;
 use super::repeats::Repeats;
-use super::{Shared, is_own_connection, question, tuple_of};
+use super::{Shared, is_own_connection, question};
 use crate::account::{Dropped, Gauged};
 use crate::farewell::End;
 use crate::hold::{HOLD_TIME, Place};
@@ -140,7 +140,8 @@ impl Keeper {
             Ok(packet) => packet,
             Err(malformed) => return self.unreadable(ticket, malformed),
         };
-        let tuple = tuple_of(packet.source, packet.destination, packet.protocol);
+        let (from, to) = (packet.source.socket(), packet.destination.socket());
+        let tuple = Tuple::new(packet.protocol, from, to);
         let Some(flow) = question(&tuple) else {
             return self.answer(ticket, Answer::Refuse);
         };

@@ -7,7 +7,7 @@
 //! to the law for each flow from a touched address.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use podwall_policy::flow::Protocol;
 
@@ -223,14 +223,9 @@ impl Sweep {
 
     /// A flow that is let in and that this podwall has not seen begin: its line begins here.
     fn adopt(&self, tuple: Tuple, ruling: Ruling) {
-        let story = Story {
-            time: SystemTime::now(),
-            at: Instant::now(),
-            held: Duration::ZERO,
-            ruling,
-            _live: Some(self.shared.clerk.account().live()),
-        };
-        self.shared.remember(tuple, story);
+        let live = self.shared.clerk.account().live();
+        self.shared
+            .remember(tuple, Story::met_now(ruling, Some(live)));
     }
 
     /// Does what is due of the cuts.
@@ -296,13 +291,7 @@ impl Sweep {
         self.shared.revoked(tuple, &ruling, story.as_ref());
         let story = match story {
             Some(story) => Story { ruling, ..story },
-            None => Story {
-                time: SystemTime::now(),
-                at: Instant::now(),
-                held: Duration::ZERO,
-                ruling,
-                _live: None,
-            },
+            None => Story::met_now(ruling, None),
         };
         self.shared.take_leave(tuple, &story, bytes, End::Revoked);
     }
