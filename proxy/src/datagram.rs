@@ -40,7 +40,7 @@ mod recheck;
 mod rejudging;
 mod session;
 
-pub use idle::IdleTimes;
+pub use idle::{IDLE_MARGIN, IdleTimes};
 pub use recheck::Recheck;
 pub use session::{HELD_BYTES, HELD_DATAGRAMS};
 

@@ -12,7 +12,6 @@
 //! Start at [`Gate::open`].
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -26,9 +25,9 @@ use crate::arrival::{ADMITTED, Mode, REFUSED};
 use crate::clerk::Clerk;
 use crate::config::Queues;
 use crate::farewell::{End, Farewell};
-use crate::hold::Hold;
+use crate::hold::{HOLD_PLACES, Hold};
 use crate::intercept::own_addresses::OwnAddresses;
-use crate::intercept::queue::Queue;
+use crate::intercept::queue::{PACKET_COST, Queue};
 use crate::kernel::{CanDestroy, Conntrack, Entry, Events, Sockets, Tuple};
 use crate::ruling::Ruling;
 use crate::sys::wake::Bell;
@@ -36,6 +35,7 @@ use crate::world::Touched;
 pub use error::GateError;
 use flows::{Flows, Story};
 use keeper::Keeper;
+use repeats::Repeats;
 use sweep::Sweep;
 use work::Work;
 
@@ -45,7 +45,10 @@ mod error;
 mod flows;
 mod keeper;
 pub(crate) mod repeats;
+mod retry;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod work;
 
 /// Datagrams of one flow that are asked about come within this time: those that were sent before the first one's verdict.
@@ -71,6 +74,7 @@ struct Shared {
     clerk: Clerk,
     hold: Arc<Hold>,
     flows: Flows,
+    repeats: Repeats,
     work: Work,
     own: OwnAddresses,
     /// Ports that are left to everybody: their flows are nobody's to judge.
@@ -118,12 +122,17 @@ impl Gate {
         let kernel = |what| move |source| GateError::Kernel { what, source };
         let numbers = (0..queues.count).filter_map(|at| queues.first.checked_add(at));
         let bound: Vec<Queue> = numbers.map(Queue::bind).collect::<Result<_, _>>()?;
+        let short = bound
+            .iter()
+            .filter_map(|queue| shortage(queue.number(), queue.room()));
+        short.for_each(|short| tracing::warn!("{short}"));
         let events = Events::open().map_err(kernel("connection tracking's events"))?;
         let bells = (0..=bound.len()).map(|_| Bell::new());
         let shared = Arc::new(Shared {
             clerk,
             hold: Arc::default(),
             flows: Flows::new(settings.most_flows),
+            repeats: Repeats::default(),
             work: Work::new(settings.keep_established),
             own: OwnAddresses::of_this_pod(),
             unguarded: settings.unguarded,
@@ -318,6 +327,18 @@ impl Shared {
     }
 }
 
+/// What is to be said of a queue in whose socket less than four times the hold finds room.
+fn shortage(number: u16, room: usize) -> Option<String> {
+    let wanted = 4 * HOLD_PLACES;
+    (room < wanted).then(|| {
+        format!(
+            "queue {number}: room for some {room} packets at once that are not read yet, further ones are dropped; NET_ADMIN \
+             of a user namespace is bound by the node's net.core.rmem_max, which should be {} or more",
+            wanted * PACKET_COST / 2
+        )
+    })
+}
+
 /// Whether the kernel can end a socket; says so where it cannot.
 fn can_destroy(sockets: &mut Sockets) -> io::Result<bool> {
     match sockets.can_destroy()? {
@@ -349,15 +370,6 @@ fn question(tuple: &Tuple) -> Option<Flow> {
         tuple.destination.port(),
     )
     .ok()
-}
-
-/// Whether a change to `touched` may alter the verdict on what comes from `source`.
-fn concerns(touched: &Touched, source: IpAddr) -> bool {
-    match touched {
-        Touched::Nothing => false,
-        Touched::Everything => true,
-        Touched::Addresses(addresses) => addresses.contains(&source),
-    }
 }
 
 /// Whether a TCP packet or flow that looks inbound belongs to a connection that this pod opened: the pod has that

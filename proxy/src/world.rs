@@ -11,7 +11,6 @@
 //! Work: a pod's event costs its addresses, not the index. A table is compiled only when the policies
 //! that select the subject or its identity changed, and outside the readers' lock.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Instant, SystemTime};
@@ -38,9 +37,11 @@ mod nodes;
 mod state;
 #[cfg(test)]
 mod tests;
+mod touched;
 
 pub use health::{REMINDER, SubjectStatus, WorldStatus};
 pub use nodes::Nodes;
+pub use touched::Touched;
 
 /// Everything known at this moment.
 #[derive(Debug)]
@@ -51,18 +52,6 @@ pub struct World {
     books: Mutex<Books>,
     state: RwLock<State>,
     changes: watch::Sender<u64>,
-}
-
-/// Whose open connections must be judged again after a change (P28).
-#[must_use]
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Touched {
-    /// Nobody's.
-    Nothing,
-    /// All.
-    Everything,
-    /// Those from these addresses.
-    Addresses(HashSet<IpAddr>),
 }
 
 impl World {

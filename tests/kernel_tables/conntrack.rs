@@ -6,7 +6,7 @@ use std::net::{SocketAddr, UdpSocket};
 
 use podwall_lab::wait_until;
 use podwall_policy::flow::Protocol;
-use podwall_proxy::kernel::{Conntrack, Count, Entry, Events, Found, Tuple};
+use podwall_proxy::kernel::{Conntrack, Count, Entry, Events, Tuple};
 
 use socket2::{Domain, Socket, Type};
 
@@ -45,7 +45,9 @@ fn marks_in_place(conntrack: &mut Conntrack, tuple: &Tuple) {
         (0xffff_ffff, 0x0000_0100, 0x7fff_0102),
         (0x1234_5678, 0x0000_0000, 0x7fff_0102),
     ] {
-        assert_eq!(conntrack.set_mark(tuple, value, mask).unwrap(), Found::Yes);
+        let before = mark(conntrack);
+        let changed = conntrack.set_mark(tuple, value, mask).unwrap().unwrap();
+        assert_eq!((changed.tuple, changed.mark), (*tuple, before), "as it was");
         assert_eq!(mark(conntrack), then, "{value:#x}/{mask:#x} {tuple:?}");
         assert_eq!(dumped(conntrack)[tuple].mark, then, "{tuple:?}");
     }
@@ -93,7 +95,7 @@ fn p37_what_is_not_there_is_gone_and_a_flow_of_the_other_direction_is_another() 
         for absent in [elsewhere, tcp, reversed(&tuple)] {
             assert_eq!(conntrack.get(&absent).unwrap(), None, "{absent:?}");
             let marked = conntrack.set_mark(&absent, 1, 1).unwrap();
-            assert_eq!(marked, Found::Gone, "{absent:?}");
+            assert_eq!(marked, None, "{absent:?}");
         }
         let entry = conntrack.get(&tuple).unwrap().unwrap();
         assert_eq!(entry.mark, 0, "marked through its other direction");

@@ -1,13 +1,14 @@
 //! How a flow's end and its bytes are told: by what the kernel says.
 
 use std::io::ErrorKind;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use podwall_lab::{Signal, wait_until};
 use serde_json::Value;
 
 use super::stage::{
-    DATAGRAMS, FRIENDS_ONLY, Stage, clients, entries, guard, inside, is_from, line,
+    DATAGRAMS, FRIENDS_ONLY, REFUSED, Stage, are_cut, clients, connect_by, entries, guard, inside,
+    is_from, line,
 };
 use crate::datagrams::{self, Client};
 use crate::support::{CART_ONLY, SOON};
@@ -121,6 +122,68 @@ fn p28_a_cut_flow_is_told_with_its_bytes() {
         assert!(line["bytes_in"].as_u64() > Some(0), "{line}");
         assert!(line["bytes_out"].as_u64() > Some(0), "{line}");
     }
+}
+
+/// What goes on knocking at a flow that was cut is told and counted as in mode redirect: a connection attempt by a line
+/// of its own, more datagrams of the same flow by the counter alone.
+#[test]
+fn p37_what_meets_a_cut_flow_is_accounted_for() {
+    const PORT: u16 = 20_000;
+    const MORE: usize = 100;
+    let mut stage = Stage::set(CART_ONLY);
+    let targets = both(&stage.scene.web, APP);
+    let pairs: Vec<Pair> = targets
+        .map(|to| {
+            let client = connect_by(&stage.scene.cart, PORT, to, SOON).expect("let in");
+            let app = stage.app.accept();
+            Pair { client, app }
+        })
+        .into();
+    let streams = stage.streams(&stage.scene.cart, true);
+    let sources: Vec<_> = clients(&pairs)
+        .into_iter()
+        .chain(streams.iter().map(Client::address))
+        .collect();
+    let began = Instant::now();
+    stage
+        .scene
+        .lab
+        .policy("shop", "cart-only", FRIENDS_ONLY)
+        .unwrap();
+    are_cut(&stage.scene, pairs, began);
+    for source in &sources {
+        let end = line(&stage.scene, "connection", *source);
+        assert_eq!(end["end"], "revoked", "{end}");
+    }
+    let refused = entries(&stage.scene.web, |entry| entry.mark & REFUSED != 0);
+    assert_eq!(refused.len(), sources.len(), "{refused:?}");
+
+    for to in targets {
+        let entered = connect_by(&stage.scene.cart, PORT, to, SOON).map_err(|error| error.kind());
+        assert_eq!(entered.map(drop), Err(ErrorKind::ConnectionRefused), "{to}");
+        let denied = |line: &Value| {
+            line["source_port"] == PORT
+                && line["end"] == "denied"
+                && line["reason"] == "no_rule_admits"
+                && line["destination"] == to.ip().to_string().as_str()
+        };
+        stage.scene.sidecar().wait_log(0, denied, SOON).unwrap();
+    }
+    let dropped = "podwall_udp_dropped_total{why=\"denied\"}";
+    let count = || stage.scene.sidecar().metric(dropped).unwrap();
+    for stream in &streams {
+        let before = count().unwrap_or(0.0);
+        for _ in 0..MORE {
+            stage.datagrams.answer(b"still here", stream.address());
+            stream.say(b"late");
+        }
+        let all = || count() == Some(before + MORE as f64);
+        assert!(wait_until(SOON, all), "{:?} after {before}", count());
+        let log = stage.scene.sidecar().log();
+        let own = |line: &&Value| line["kind"] == "connection" && is_from(line, stream.address());
+        assert_eq!(log.iter().filter(own).count(), 1);
+    }
+    assert!(stage.datagrams.has_heard_nothing());
 }
 
 #[test]

@@ -197,3 +197,33 @@ fn it_says_how_it_runs() {
         assert!(said.contains(words), "no {words}: {said}");
     }
 }
+
+/// NET_ADMIN of a user namespace is enough for everything but a buffer beyond the host's limit, which is said.
+#[test]
+fn in_a_user_namespace_it_runs_and_says_how_little_waits() {
+    let scene = Scene::bare(CART_ONLY);
+    let may = scene.web.command("unshare");
+    let may = may
+        .args(["--user", "--net", "true"])
+        .run(SOON)
+        .unwrap()
+        .status
+        .success();
+    let not = (!may).then_some("this user may not make a user namespace");
+    if skipped("in_a_user_namespace", not) {
+        return;
+    }
+    let command = scene.web.command("unshare");
+    let command = command.args(["--user", "--map-root-user", "--net", "--"]);
+    let command = command.arg(podwall()).args(["proxy", "--mode", "queue"]);
+    let command = command.args(["--pod", "shop/web", "--node-address", "10.0.0.1", "-f"]);
+    let process = command.arg(scene.lab.manifests()).spawn().unwrap();
+    let serves = || process.output_so_far().contains("serving;");
+    assert!(wait_until(SOON, serves), "{}", process.output_so_far());
+    let limit = std::fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap();
+    let limit: usize = limit.trim().parse().unwrap();
+    // The kernel grants twice what is asked for; four times the hold, at a kilobyte each.
+    let is_small = 2 * limit < 4 * podwall_proxy::hold::HOLD_PLACES * 1024;
+    let said = process.output_so_far();
+    assert_eq!(said.contains("net.core.rmem_max"), is_small, "{said}");
+}

@@ -1,16 +1,15 @@
 //! P38, S6: connections of which connection tracking knows nothing any more.
 
 use std::io::{ErrorKind, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use podwall_lab::{Lab, Place, Pod, Signal, wait_until};
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::SockRef;
 
 use super::packets::Forger;
 use super::stage::{
-    FRIENDS_ONLY, Stage, are_cut, becomes_ready, clients, connected, entries, guard, is_from,
-    launch,
+    FRIENDS_ONLY, Stage, are_cut, becomes_ready, clients, connect_by, connected, entries, guard,
+    is_from, launch,
 };
 use crate::support::{CART_ONLY, SOON};
 use crate::talk::{APP, App, Ending, Pair, both, ending, say};
@@ -157,27 +156,6 @@ fn is_gone(place: &Place, peer: &Pod) {
         "{:?}",
         left()
     );
-}
-
-/// Connects from a port of the place's own choice.
-fn connect_by(
-    place: &Place,
-    port: u16,
-    to: SocketAddr,
-    within: Duration,
-) -> std::io::Result<TcpStream> {
-    let connect = || {
-        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
-        socket.set_reuse_address(true)?;
-        let any: IpAddr = match to {
-            SocketAddr::V4(_) => [0; 4].into(),
-            SocketAddr::V6(_) => [0; 16].into(),
-        };
-        socket.bind(&SocketAddr::new(any, port).into())?;
-        socket.connect_timeout(&to.into(), within)?;
-        std::io::Result::Ok(TcpStream::from(socket))
-    };
-    place.enter(connect).unwrap()
 }
 
 /// The application resets its connection, of which the kernel's entry stays for seconds; the next SYN from the same port

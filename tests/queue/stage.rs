@@ -1,6 +1,6 @@
 //! A pod guarded in mode queue, with the test's own applications for TCP and UDP, and what the kernel knows of it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use podwall_lab::{
 };
 use podwall_proxy::kernel::{Conntrack, Entry, Sockets, Tuple};
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use crate::datagrams;
 use crate::support::{SOON, Scene, podwall};
@@ -208,6 +209,27 @@ fn own(client: &Pod, to: SocketAddr) -> SocketAddr {
 pub fn clients(pairs: &[Pair]) -> Vec<SocketAddr> {
     let ends = pairs.iter().map(|pair| pair.client.local_addr().unwrap());
     ends.collect()
+}
+
+/// Connects from a port of the place's own choice.
+pub fn connect_by(
+    place: &Place,
+    port: u16,
+    to: SocketAddr,
+    within: Duration,
+) -> std::io::Result<TcpStream> {
+    let connect = || {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        let any: IpAddr = match to {
+            SocketAddr::V4(_) => [0; 4].into(),
+            SocketAddr::V6(_) => [0; 16].into(),
+        };
+        socket.bind(&SocketAddr::new(any, port).into())?;
+        socket.connect_timeout(&to.into(), within)?;
+        std::io::Result::Ok(TcpStream::from(socket))
+    };
+    place.enter(connect).unwrap()
 }
 
 /// Both ends of every pair see an abort within [`CUT`] of `began`: the client a reset, the application its own kind.

@@ -11,7 +11,8 @@
 //!
 //! A SYN is always a question, whatever the kernel takes it for: after a reset from the pod's side an entry stays for
 //! ten seconds with its mark, and a SYN from the same port would come in through it as ESTABLISHED (measured).
-//! So it is asked about before ESTABLISHED, and refused there without the mark.
+//! So it is asked about before ESTABLISHED, and refused there without the mark. So is every datagram of a flow that is
+//! marked refused, not to let it in but to account for it.
 //!
 //! The mark of the connection remembers: the admitted bit lets further packets of a one-way UDP stream
 //! past the queue (P37), the refused bit ends a flow that was admitted, before ESTABLISHED lets it in.
@@ -92,12 +93,18 @@ pub(super) fn mangle(wanted: &Wanted, mode: Queue, family: Family) -> Content {
         "-m addrtype --src-type LOCAL -j RETURN".to_owned(),
         format!("-s {} -j RETURN", loopback(family)),
         format!("-p {} -j RETURN", icmp(family)),
-        format!("-m connmark --mark {refused} -j RETURN"),
         "-m conntrack --ctstate INVALID -j RETURN".to_owned(),
         format!("{SYN} {queue}"),
-        "-m conntrack --ctstate ESTABLISHED -j RETURN".to_owned(),
     ];
     rules.extend(unguarded(wanted, "RETURN"));
+    rules.extend([
+        // Of TCP these are the last words of a connection that was cut, and the cut was told.
+        format!("-p tcp -m connmark --mark {refused} -j RETURN"),
+        // Whoever goes on sending datagrams is counted like everybody who is denied; `filter` refuses whatever the answer.
+        format!("-p udp -m connmark --mark {refused} {queue}"),
+        format!("-p sctp -m connmark --mark {refused} {queue}"),
+        "-m conntrack --ctstate ESTABLISHED -j RETURN".to_owned(),
+    ]);
     rules.extend([
         format!("-m connmark --mark {admitted} -j MARK --set-xmark {admitted}"),
         format!("-m connmark --mark {admitted} -j RETURN"),

@@ -3,7 +3,7 @@
 //! Changes that come while the task is busy become one: what is kept is bounded by the addresses of the
 //! cluster, not by the number of changes. Deliberately absent: judging.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -34,17 +34,14 @@ impl Recheck {
         if *touched == Touched::Nothing {
             return;
         }
-        let mut noted = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut *noted, Touched::Nothing);
-        *noted = both(before, touched);
-        drop(noted);
+        self.touched().add(touched);
         self.noted.notify_one();
     }
 
     /// Waits until something is, and takes it.
     pub(super) async fn next(&self) -> Touched {
         loop {
-            let touched = self.take();
+            let touched = self.touched().take();
             if touched != Touched::Nothing {
                 return touched;
             }
@@ -52,20 +49,7 @@ impl Recheck {
         }
     }
 
-    fn take(&self) -> Touched {
-        let mut noted = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *noted, Touched::Nothing)
-    }
-}
-
-fn both(one: Touched, other: &Touched) -> Touched {
-    match (one, other) {
-        (Touched::Everything, _) | (_, Touched::Everything) => Touched::Everything,
-        (one, Touched::Nothing) => one,
-        (Touched::Nothing, other) => other.clone(),
-        (Touched::Addresses(mut one), Touched::Addresses(other)) => {
-            one.extend(other);
-            Touched::Addresses(one)
-        }
+    fn touched(&self) -> MutexGuard<'_, Touched> {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

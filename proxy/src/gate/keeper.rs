@@ -15,7 +15,6 @@ use podwall_policy::verdict::AllowReason;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::flows::Story;
-use super::repeats::Repeats;
 use super::{Shared, is_own_connection, question};
 use crate::account::{Dropped, Gauged};
 use crate::farewell::End;
@@ -40,7 +39,6 @@ pub(super) struct Keeper {
     sockets: Sockets,
     /// In the order of their arrival, so the first is the next whose time is over.
     held: VecDeque<Held>,
-    repeats: Repeats,
     logged: Option<Instant>,
     /// The generation by which what is held was last judged.
     seen: u64,
@@ -76,7 +74,6 @@ impl Keeper {
             queue,
             sockets,
             held: VecDeque::new(),
-            repeats: Repeats::default(),
             logged: None,
             seen: 0,
         }
@@ -194,7 +191,7 @@ impl Keeper {
             at,
         } = visit;
         let generation = ruling.generation;
-        self.repeats.forget(&tuple);
+        self.shared.repeats.forget(&tuple);
         let live = Some(self.shared.clerk.account().live());
         let story = Story {
             time,
@@ -267,7 +264,8 @@ impl Keeper {
         self.answer(visit.ticket, Answer::Refuse);
         let account = self.shared.clerk.account();
         // A refused TCP client was told so; whoever sends datagrams hears nothing and goes on.
-        if visit.tuple.protocol != Protocol::Tcp && self.repeats.is_repeat(visit.tuple, visit.at) {
+        let is_more = || self.shared.repeats.is_repeat(visit.tuple, visit.at);
+        if visit.tuple.protocol != Protocol::Tcp && is_more() {
             account.datagram_dropped(Dropped::Denied);
             return;
         }

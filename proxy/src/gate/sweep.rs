@@ -7,13 +7,14 @@
 //! to the law for each flow from a touched address.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use podwall_policy::flow::Protocol;
 
 use super::cuts::Cuts;
 use super::flows::Story;
-use super::{Shared, bytes, concerns, is_own_connection, question};
+use super::retry::Retry;
+use super::{Shared, bytes, is_own_connection, question};
 use crate::arrival::{ADMITTED, REFUSED};
 use crate::farewell::End;
 use crate::kernel::{Conntrack, Entry, Sockets, TcpSocket, TcpState, Tuple};
@@ -23,15 +24,13 @@ use crate::world::{SubjectStatus, Touched};
 /// So many flows are judged before those that are to be cut are.
 const BATCH: usize = 256;
 
-/// The wait after a walk that failed, before it is done again.
-const AGAIN: Duration = Duration::from_millis(100);
-
 /// The thread that judges again.
 pub(super) struct Sweep {
     shared: Arc<Shared>,
     conntrack: Conntrack,
     sockets: Sockets,
     cuts: Cuts,
+    retry: Retry,
     can_destroy: bool,
     /// Nobody is judged by a world that never was whole: what the kernel carries was let in by one that was.
     synced: bool,
@@ -51,6 +50,7 @@ impl Sweep {
             conntrack,
             sockets,
             cuts: Cuts::default(),
+            retry: Retry::default(),
             synced: false,
         }
     }
@@ -58,20 +58,23 @@ impl Sweep {
     /// Until the gate is closed.
     pub(super) fn run(mut self) {
         loop {
-            let due = self.shared.work.wait(self.cuts.next_due());
+            let next = self.cuts.next_due().into_iter();
+            let next = next.chain(self.retry.next_due()).min();
+            let mut due = self.shared.work.wait(next);
             if self.shared.is_stopped() {
                 return;
             }
             for tuple in due.cuts {
                 self.cuts.add(tuple, Instant::now());
             }
-            self.sweep(&due.touched);
+            self.retry.join(&mut due.touched, Instant::now());
+            self.sweep(due.touched);
             self.cut();
         }
     }
 
-    fn sweep(&mut self, touched: &Touched) {
-        if *touched == Touched::Nothing {
+    fn sweep(&mut self, touched: Touched) {
+        if touched == Touched::Nothing {
             return;
         }
         let first = !self.synced;
@@ -79,23 +82,28 @@ impl Sweep {
         let status = self.shared.clerk.world().status();
         self.synced |= status.synced && status.subject == SubjectStatus::Known;
         if !self.synced {
+            // The state that is waited for comes as a change.
+            self.retry.succeeded();
             return;
         }
         // What a podwall before this one left behind is judged with the first whole state.
         let touched = match first {
-            true => &Touched::Everything,
+            true => Touched::Everything,
             false => touched,
         };
-        if let Err(error) = self
-            .sweep_flows(touched, first)
-            .and_then(|()| self.sweep_sockets(touched))
-        {
-            tracing::warn!(
-                "the kernel's tables cannot be read after a change, which is tried again: {error}"
-            );
-            self.synced = !first;
-            self.shared.work.touch(touched);
-            std::thread::park_timeout(AGAIN);
+        let flows = self.sweep_flows(&touched, first);
+        // Also where those cannot be read: what is to be cut of these does not wait for it.
+        let sockets = self.sweep_sockets(&touched);
+        match flows.and(sockets) {
+            Ok(()) => self.retry.succeeded(),
+            Err(error) => {
+                self.synced = !first;
+                let wait = self.retry.failed(touched, Instant::now());
+                tracing::warn!(
+                    "not all that is open could be judged again after a change, which is tried again in {} ms: {error}",
+                    wait.as_millis()
+                );
+            }
         }
     }
 
@@ -105,43 +113,45 @@ impl Sweep {
         let mut entries = Vec::new();
         let shared = &self.shared;
         self.conntrack.dump(&mut |entry: Entry| {
-            if concerns(touched, entry.tuple.source.ip())
+            if touched.concerns(entry.tuple.source.ip())
                 && shared.is_inbound(&entry.tuple, entry.mark, now)
             {
                 entries.push(entry);
             }
         })?;
+        let mut all = Ok(());
         for some in entries.chunks(BATCH) {
             for entry in some {
-                self.judge_entry(entry, first, now);
+                // One that cannot be marked keeps nobody else.
+                all = all.and(self.judge_entry(entry, first, now));
             }
             // What is to be cut does not wait for the end of a long walk.
             self.cut();
         }
-        Ok(())
+        all
     }
 
-    fn judge_entry(&mut self, entry: &Entry, first: bool, now: Instant) {
+    fn judge_entry(&mut self, entry: &Entry, first: bool, now: Instant) -> std::io::Result<()> {
         let refused = entry.mark & REFUSED != 0;
         if self.shared.is_unguarded(&entry.tuple) {
-            if refused {
-                self.remark(&entry.tuple, 0);
-            }
-            return;
+            return match refused {
+                true => self.remark(&entry.tuple, 0),
+                false => Ok(()),
+            };
         }
         let Some(ruling) = self.judge(&entry.tuple) else {
-            return;
+            return Ok(());
         };
         match (ruling.decision.is_allow(), refused, entry.ended) {
             (true, true, ended) => {
-                self.remark(&entry.tuple, ADMITTED);
+                self.remark(&entry.tuple, ADMITTED)?;
                 if !ended {
                     self.adopt(entry.tuple, ruling);
                 }
             }
             // Found, not let in: marked all the same, so that it is known as one that came in.
             (true, false, false) if first && !self.is_own(entry) => {
-                self.remark(&entry.tuple, ADMITTED);
+                self.remark(&entry.tuple, ADMITTED)?;
                 self.adopt(entry.tuple, ruling);
             }
             (true, false, _) => {}
@@ -153,6 +163,7 @@ impl Sweep {
             (false, true, _) if self.is_alive(&entry.tuple) => self.cuts.add(entry.tuple, now),
             (false, ..) => {}
         }
+        Ok(())
     }
 
     /// One of this pod's own connections. What podwall let in as an arrival is none, whatever became of its listener.
@@ -185,7 +196,7 @@ impl Sweep {
         self.sockets.connected(&mut |socket| {
             let tuple = Tuple::new(Protocol::Tcp, socket.remote, socket.local);
             if listeners.may_accept(tuple.destination)
-                && concerns(touched, tuple.source.ip())
+                && touched.concerns(tuple.source.ip())
                 && shared.is_inbound(&tuple, 0, now)
                 && !shared.is_unguarded(&tuple)
             {
@@ -208,17 +219,10 @@ impl Sweep {
         Some(self.shared.clerk.judge(tuple.source.ip(), &flow))
     }
 
-    /// Gives the kernel's entry these of our two bits. What cannot be marked is said, and is no reason to stop.
-    fn remark(&mut self, tuple: &Tuple, bits: u32) {
-        let marked = self.conntrack.set_mark(tuple, bits, ADMITTED | REFUSED);
-        if let Err(error) = marked {
-            tracing::warn!(
-                "the mark of {} from {} to {} cannot be changed: {error}",
-                tuple.protocol,
-                tuple.source,
-                tuple.destination
-            );
-        }
+    /// Gives the kernel's entry, if it is still there, these of our two bits.
+    fn remark(&mut self, tuple: &Tuple, bits: u32) -> std::io::Result<()> {
+        let _gone_or_marked = self.conntrack.set_mark(tuple, bits, ADMITTED | REFUSED)?;
+        Ok(())
     }
 
     /// A flow that is let in and that this podwall has not seen begin: its line begins here.
@@ -236,9 +240,10 @@ impl Sweep {
             };
             if ruling.decision.is_allow() {
                 // It has turned back meanwhile.
-                self.remark(&tuple, ADMITTED);
-                if self.cuts.done(&tuple) {
-                    self.adopt(tuple, ruling);
+                match self.remark(&tuple, ADMITTED) {
+                    Ok(()) if self.cuts.done(&tuple) => self.adopt(tuple, ruling),
+                    Ok(()) => {}
+                    Err(_) => self.look_again(&tuple, false),
                 }
                 continue;
             }
@@ -250,23 +255,26 @@ impl Sweep {
                 let bytes = pass.as_ref().ok().and_then(|pass| pass.bytes);
                 self.announce(&tuple, ruling, story, bytes);
             }
-            let is_quiet = pass.is_ok_and(|pass| !pass.socket);
-            if let Some(since) = self.cuts.report(&tuple, is_quiet, Instant::now()) {
-                tracing::warn!(
-                    "{} from {} to {} is refused since {:.1} s and its socket is still there",
-                    tuple.protocol,
-                    tuple.source,
-                    tuple.destination,
-                    since.as_secs_f64()
-                );
-            }
+            self.look_again(&tuple, pass.is_ok_and(|pass| !pass.socket));
+        }
+    }
+
+    /// Until two looks in a row were quiet; says what takes too long.
+    fn look_again(&mut self, tuple: &Tuple, is_quiet: bool) {
+        if let Some(since) = self.cuts.report(tuple, is_quiet, Instant::now()) {
+            tracing::warn!(
+                "{} from {} to {}: its verdict turned {:.1} s ago, and its mark cannot be set or its socket is still there",
+                tuple.protocol,
+                tuple.source,
+                tuple.destination,
+                since.as_secs_f64()
+            );
         }
     }
 
     /// Turns the kernel's entry to refused (P37), then ends the socket: its peer is reset, the application reads an error.
     fn refuse(&mut self, tuple: &Tuple) -> std::io::Result<Pass> {
-        let entry = self.conntrack.get(tuple)?;
-        let _gone_or_marked = self
+        let entry = self
             .conntrack
             .set_mark(tuple, REFUSED, ADMITTED | REFUSED)?;
         let socket = self.live_socket(tuple)?;
@@ -294,6 +302,9 @@ impl Sweep {
             None => Story::met_now(ruling, None),
         };
         self.shared.take_leave(tuple, &story, bytes, End::Revoked);
+        if tuple.protocol != Protocol::Tcp {
+            self.shared.repeats.note(*tuple, Instant::now());
+        }
     }
 }
 

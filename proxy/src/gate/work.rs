@@ -58,20 +58,7 @@ impl Work {
 
     /// Those touched are to be judged again.
     pub(super) fn touch(&self, touched: &Touched) {
-        let mut due = self.due();
-        due.touched = match (
-            std::mem::replace(&mut due.touched, Touched::Nothing),
-            touched,
-        ) {
-            (Touched::Everything, _) | (_, Touched::Everything) => Touched::Everything,
-            (Touched::Nothing, new) => new.clone(),
-            (old, Touched::Nothing) => old,
-            (Touched::Addresses(mut old), Touched::Addresses(new)) => {
-                old.extend(new);
-                Touched::Addresses(old)
-            }
-        };
-        drop(due);
+        self.due().touched.add(touched);
         self.ready.notify_one();
     }
 

@@ -12,7 +12,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nfq_updated::{Message, Queue as Netlink, Verdict};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
-use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_size_force};
+use rustix::net::sockopt::{
+    set_socket_recv_buffer_size, set_socket_recv_buffer_size_force, socket_recv_buffer_size,
+};
 
 use crate::arrival::{ADMITTED, OWN};
 use crate::sys::privilege;
@@ -29,8 +31,11 @@ pub const QUEUE_LENGTH: u32 = 4096;
 /// How much of a packet is handed over: 40 bytes of IPv6 header, what extension headers are usual, and the ports.
 const COPY_RANGE: u16 = 128;
 
-/// What the socket may hold of packets not yet read: a full queue at about 1 KB each, twice.
-const RECEIVE_BUFFER: usize = 8 << 20;
+/// What a packet takes of the socket's buffer in bytes, with the kernel's own notes on it.
+pub const PACKET_COST: usize = 1 << 10;
+
+/// What the socket may hold of packets not yet read: a full queue, twice.
+const RECEIVE_BUFFER: usize = 2 * QUEUE_LENGTH as usize * PACKET_COST;
 
 /// Why there is no queue.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +80,15 @@ pub enum QueueError {
     },
 }
 
+/// Asks for the buffer, and says how many packets it holds.
+fn make_room(netlink: &Netlink) -> rustix::io::Result<usize> {
+    if set_socket_recv_buffer_size_force(netlink, RECEIVE_BUFFER).is_err() {
+        // NET_ADMIN of a user namespace: the host's limit holds.
+        set_socket_recv_buffer_size(netlink, RECEIVE_BUFFER)?;
+    }
+    Ok(socket_recv_buffer_size(netlink)? / PACKET_COST)
+}
+
 fn holder(port_id: Option<u32>) -> String {
     port_id.map_or_else(String::new, |id| format!(" (netlink port {id})"))
 }
@@ -82,6 +96,7 @@ fn holder(port_id: Option<u32>) -> String {
 /// One queue, bound.
 pub struct Queue {
     number: u16,
+    room: usize,
     netlink: Netlink,
 }
 
@@ -121,19 +136,25 @@ impl Queue {
             .set_queue_max_len(number, QUEUE_LENGTH)
             .map_err(refused)?;
         fcntl_setfd(&netlink, FdFlags::CLOEXEC).map_err(|error| refused(error.into()))?;
-        if set_socket_recv_buffer_size_force(&netlink, RECEIVE_BUFFER).is_err() {
-            // NET_ADMIN of a user namespace: the host's limit holds, and what finds no room is dropped.
-            set_socket_recv_buffer_size(&netlink, RECEIVE_BUFFER)
-                .map_err(|error| refused(error.into()))?;
-        }
+        let room = make_room(&netlink).map_err(|error| refused(error.into()))?;
         netlink.set_nonblocking(true);
-        Ok(Self { number, netlink })
+        Ok(Self {
+            number,
+            room,
+            netlink,
+        })
     }
 
     /// Its number.
     #[must_use]
     pub const fn number(&self) -> u16 {
         self.number
+    }
+
+    /// How many packets find room that are not read yet; more at once are dropped.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        self.room
     }
 
     /// The next packet, or `None` where none waits. A packet that went away before its verdict is passed over.

@@ -7,7 +7,6 @@ use std::io;
 
 use rustix::net::netlink::NETFILTER;
 
-use super::Found;
 use super::entry::{Entry, MARK, MARK_MASK, TUPLE};
 use super::netlink::{Listing, Netlink, unless_missing};
 use super::tuple::Tuple;
@@ -78,24 +77,24 @@ impl Conntrack {
         Ok(found.filter(|entry| entry.tuple == *tuple))
     }
 
-    /// Gives the bits in `mask` of the entry's mark the values that they have in `value`; the others stay.
+    /// Gives the bits in `mask` of the entry's mark the values that they have in `value`; the others stay. Returns the
+    /// entry as it was before, or `None` where there is none.
     ///
     /// The entry itself stays, so nothing can take its place (P37). Where the entry of these two ends began at the
-    /// other one, it is `Gone`: that flow is not this one. An entry whose first packet is still on its way is not
-    /// there yet and `Gone` too (P39).
+    /// other one, it is none of this flow. An entry whose first packet is still on its way is not there yet (P39).
     ///
     /// # Errors
     /// The kernel's: `PermissionDenied` without CAP_NET_ADMIN.
-    pub fn set_mark(&mut self, tuple: &Tuple, value: u32, mask: u32) -> io::Result<Found> {
-        if self.get(tuple)?.is_none() {
-            return Ok(Found::Gone);
-        }
+    pub fn set_mark(&mut self, tuple: &Tuple, value: u32, mask: u32) -> io::Result<Option<Entry>> {
+        let Some(entry) = self.get(tuple)? else {
+            return Ok(None);
+        };
         let mut request = about(NEW, tuple);
         // The kernel clears the mask's bits and then flips those of the value, also outside the mask.
         request.attribute(MARK, &(value & mask).to_be_bytes());
         request.attribute(MARK_MASK, &mask.to_be_bytes());
         let asked = unless_missing(self.0.ask(request, &mut |_| {}))?;
-        Ok(asked.map_or(Found::Gone, |_| Found::Yes))
+        Ok(asked.map(|_| entry))
     }
 }
 

@@ -218,6 +218,7 @@ fn every_bound_is_documented_as_it_is() {
         ),
         ("ONE_WAY_IDLE", time(session::ONE_WAY_IDLE)),
         ("STREAM_IDLE", time(session::STREAM_IDLE)),
+        ("IDLE_MARGIN", time(datagram::IDLE_MARGIN)),
         ("STREAM_AFTER", time(session::STREAM_AFTER)),
         ("DENIALS", session::DENIALS.to_string()),
         (

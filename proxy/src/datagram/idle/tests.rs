@@ -9,7 +9,7 @@ fn secs(seconds: u64) -> Duration {
 }
 
 #[test]
-fn p30_the_shorter_time_holds() {
+fn p30_a_session_is_forgotten_before_the_kernel_forgets_its_entry() {
     let dir = std::env::temp_dir().join(format!("podwall-idle-{}", std::process::id()));
     fs::create_dir_all(&dir).unwrap();
     let with = |one_way: &str, stream: &str| {
@@ -18,11 +18,12 @@ fn p30_the_shorter_time_holds() {
         let IdleTimes { one_way, stream } = IdleTimes::in_directory(&dir);
         (one_way, stream)
     };
-    assert_eq!(with("30\n", "120\n"), (secs(30), secs(120)));
-    assert_eq!(with("5\n", "60\n"), (secs(5), secs(60)));
-    assert_eq!(with("300\n", "3600\n"), (secs(30), secs(120)));
-    assert_eq!(with("0\n", "junk"), (secs(1), secs(120)));
-    assert_eq!(with("20\n", "10\n"), (secs(20), secs(10)));
+    assert_eq!(with("30\n", "120\n"), (secs(29), secs(119)));
+    assert_eq!(with("5\n", "60\n"), (secs(4), secs(59)));
+    assert_eq!(with("300\n", "3600\n"), (secs(29), secs(119)));
+    assert_eq!(with("0\n", "junk"), (secs(1) / 2, secs(119)));
+    assert_eq!(with("1\n", "2\n"), (secs(1) / 2, secs(1)));
+    assert_eq!(with("20\n", "10\n"), (secs(19), secs(9)));
     fs::remove_dir_all(&dir).unwrap();
     assert_eq!(IdleTimes::in_directory(&dir), IdleTimes::default());
 }

@@ -20,7 +20,7 @@ async fn changes_that_come_together_become_one() {
     recheck.note(&addresses(&["10.0.0.2", "fd00::2"]));
     let wanted = addresses(&["10.0.0.1", "10.0.0.2", "fd00::2"]);
     assert_eq!(recheck.next().await, wanted);
-    assert_eq!(recheck.take(), Touched::Nothing);
+    assert_eq!(recheck.touched().take(), Touched::Nothing);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Many pods, many readers.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::*;
