@@ -61,9 +61,14 @@ const PLACES: [Place; 3] = [
     ("mangle", "PREROUTING", |rule| has(rule, &["TPROXY"])),
 ];
 
-/// Where to look in mode queue besides: between our verdict and our refusal nobody else may admit. Before
-/// that it does not matter, since we clear the bit; so in PREROUTING everybody may set it.
-const MARKING: [Place; 2] = [
+/// Where to look in mode queue besides: between our verdict and our refusal nobody else may admit. Nor before that,
+/// though we clear the bit: where our half of `mangle` is missing, which alone does, `filter` would let everybody in.
+/// And what is tracked in a zone is not found when it is to be cut.
+const MARKING: [Place; 6] = [
+    ("raw", "PREROUTING", marks::hides),
+    ("raw", "PREROUTING", marks::forges),
+    ("mangle", "PREROUTING", marks::forges),
+    ("nat", "PREROUTING", marks::forges),
     ("mangle", "INPUT", marks::admits),
     ("filter", "INPUT", marks::admits),
 ];
@@ -80,9 +85,9 @@ fn has(rule: &Rule, targets: &[&str]) -> bool {
 /// always comes before nat. A jump counts if its chain, or one that it leads to, holds such a
 /// rule; both are named.
 ///
-/// In mode queue also what admits by the packet's mark ahead of our jump into INPUT, and, in whatever
-/// chain, what writes our bits of the connection's mark: a flow passes every chain with its entry, and
-/// who clears the refused bit lets a refused one in again.
+/// In mode queue also what admits by the packet's mark in PREROUTING or ahead of our jump into INPUT, what puts flows
+/// into a zone of connection tracking, and, in whatever chain, what writes our bits of the connection's mark: a flow
+/// passes every chain with its entry, and who clears the refused bit lets a refused one in again.
 pub(crate) fn foreign(
     mode: &Mode,
     backend: Backend,

@@ -20,10 +20,6 @@ const OUTWARD: [&str; 3] = ["output", "postrouting", "egress"];
 /// The tables that iptables-nft keeps, in families `ip` and `ip6`.
 const COMPATIBLE: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
 
-/// The hooks at which the packet's mark matters: later than where we clear it. Chains without a hook
-/// may be jumped to from there.
-const BEFORE_CLEARING: [&str; 2] = ["prerouting", "ingress"];
-
 /// Lists them, in the order in which they stand; one of a table for both families comes twice.
 pub(crate) fn native(mode: &Mode, ruleset: &str) -> Vec<ForeignRule> {
     let is_queue = matches!(mode, Mode::Queue(_));
@@ -79,13 +75,14 @@ impl Table {
     }
 }
 
-/// Whether the connection's mark is set, wherever, or the packet's where it is read. Which bits cannot
-/// always be told, so all count.
+/// Whether the connection's mark is set, wherever, or the packet's or a zone of connection tracking on the way in.
+/// Which bits cannot always be told, so all count.
 fn is_marking(words: &[&str], hook: &str) -> bool {
-    let inward = !OUTWARD.contains(&hook) && !BEFORE_CLEARING.contains(&hook);
+    let inward = !OUTWARD.contains(&hook);
     words.windows(3).any(|three| match three {
         ["ct", "mark", "set"] => true,
         ["meta", "mark", "set"] => inward,
+        [_, "zone", "set"] => inward,
         _ => false,
     })
 }

@@ -100,8 +100,10 @@ fn is_refused(wanted: &Wanted, words: &[&str]) {
     assert!(differences.iter().any(foreign), "{differences:?}");
 }
 
-/// Rules by which others would admit, or pardon, in mode queue.
-const MARKS: [&str; 4] = [
+/// Rules by which others would admit, pardon or hide, in mode queue.
+const MARKS: [&str; 6] = [
+    "-t raw -A PREROUTING -p udp --sport 53 -j CT --zone 1",
+    "-t mangle -A PREROUTING -p tcp -j MARK --set-xmark 0x4000000/0x4000000",
     "-t mangle -A INPUT -p tcp -j MARK --set-xmark 0x1000000/0x1000000",
     "-t mangle -A PREROUTING -j CONNMARK --set-xmark 0x1000000/0x1000000",
     "-t mangle -A POSTROUTING -j CONNMARK --set-xmark 0x0/0xffffffff",

@@ -193,6 +193,11 @@ impl Account {
         self.metrics.spoofed(packets);
     }
 
+    /// Notes how many packets the kernel's queues have dropped so far.
+    pub fn queue_dropped(&self, packets: u64) {
+        self.metrics.queue_dropped(packets);
+    }
+
     /// Counts a failed `accept`, such as one that found no descriptor left (P17).
     pub fn accept_failed(&self) {
         self.metrics.accept_failed();

@@ -12,8 +12,8 @@
 //! Start at [`Gate::open`].
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -25,10 +25,10 @@ use crate::arrival::{ADMITTED, Mode, REFUSED};
 use crate::clerk::Clerk;
 use crate::config::Queues;
 use crate::farewell::{End, Farewell};
-use crate::hold::{HOLD_PLACES, Hold};
+use crate::hold::Hold;
 use crate::intercept::own_addresses::OwnAddresses;
-use crate::intercept::queue::{PACKET_COST, Queue};
-use crate::kernel::{CanDestroy, Conntrack, Entry, Events, Sockets, Tuple};
+use crate::intercept::queue::Queue;
+use crate::kernel::{Conntrack, Entry, Events, Sockets, Tuple};
 use crate::ruling::Ruling;
 use crate::sys::wake::Bell;
 use crate::world::Touched;
@@ -36,6 +36,7 @@ pub use error::GateError;
 use flows::{Flows, Story};
 use keeper::Keeper;
 use repeats::Repeats;
+use start::{can_destroy, shortage};
 use sweep::Sweep;
 use work::Work;
 
@@ -46,9 +47,8 @@ mod flows;
 mod keeper;
 pub(crate) mod repeats;
 mod retry;
+mod start;
 mod sweep;
-#[cfg(test)]
-mod tests;
 mod work;
 
 /// Datagrams of one flow that are asked about come within this time: those that were sent before the first one's verdict.
@@ -82,6 +82,8 @@ struct Shared {
     /// Nobody new is let in any more.
     draining: AtomicBool,
     stopped: AtomicBool,
+    /// Why what is open could not be judged again, while it cannot.
+    trouble: Mutex<Option<String>>,
     /// One per thread that waits in `poll`.
     bells: Vec<Bell>,
 }
@@ -138,6 +140,7 @@ impl Gate {
             unguarded: settings.unguarded,
             draining: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
+            trouble: Mutex::default(),
             bells: bells
                 .collect::<io::Result<_>>()
                 .map_err(GateError::Thread)?,
@@ -148,7 +151,10 @@ impl Gate {
             threads: Vec::new(),
             ended,
         };
-        let conntrack = || Conntrack::open().map_err(kernel("connection tracking"));
+        let conntrack = || {
+            let opened = Conntrack::open().and_then(Conntrack::answering);
+            opened.map_err(kernel("connection tracking"))
+        };
         let sockets = || Sockets::open().map_err(kernel("the table of TCP sockets"));
         let mut table = sockets()?;
         let can_destroy =
@@ -201,6 +207,12 @@ impl Gate {
         self.shared.bells.iter().for_each(Bell::ring);
     }
 
+    /// Says what is wrong while a change has not reached all that is open.
+    pub fn trouble(&self) -> impl Fn() -> Option<String> + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.trouble().clone()
+    }
+
     /// How many flows were let in and have not ended.
     #[must_use]
     pub fn open_flows(&self) -> usize {
@@ -244,6 +256,10 @@ impl Shared {
         self.stopped.store(true, Ordering::SeqCst);
         self.work.wake();
         self.bells.iter().for_each(Bell::ring);
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Option<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_stopped(&self) -> bool {
@@ -327,33 +343,6 @@ impl Shared {
     }
 }
 
-/// What is to be said of a queue in whose socket less than four times the hold finds room.
-fn shortage(number: u16, room: usize) -> Option<String> {
-    let wanted = 4 * HOLD_PLACES;
-    (room < wanted).then(|| {
-        format!(
-            "queue {number}: room for some {room} packets at once that are not read yet, further ones are dropped; NET_ADMIN \
-             of a user namespace is bound by the node's net.core.rmem_max, which should be {} or more",
-            wanted * PACKET_COST / 2
-        )
-    })
-}
-
-/// Whether the kernel can end a socket; says so where it cannot.
-fn can_destroy(sockets: &mut Sockets) -> io::Result<bool> {
-    match sockets.can_destroy()? {
-        CanDestroy::Yes => Ok(true),
-        CanDestroy::KernelCannot => {
-            tracing::warn!(
-                "this kernel cannot destroy sockets (CONFIG_INET_DIAG_DESTROY): a connection that a change cuts is refused \
-                 on the wire, but the application notices only when it sends or times out"
-            );
-            Ok(false)
-        }
-        CanDestroy::NotAllowed => Err(io::ErrorKind::PermissionDenied.into()),
-    }
-}
-
 /// The bytes in and out of a flow that came in, where the kernel counts them.
 fn bytes(entry: &Entry) -> Option<(u64, u64)> {
     let counters = entry.counters?;
@@ -375,9 +364,13 @@ fn question(tuple: &Tuple) -> Option<Flow> {
 /// Whether a TCP packet or flow that looks inbound belongs to a connection that this pod opened: the pod has that
 /// very socket, and nothing listens where it could have come in (P38, S6). Where the kernel cannot be asked it does not.
 fn is_own_connection(sockets: &mut Sockets, tuple: &Tuple) -> bool {
-    tuple.protocol == Protocol::Tcp
-        && matches!(sockets.find(tuple), Ok(Some(_)))
+    has_socket(sockets, tuple)
         && sockets
             .listeners()
             .is_ok_and(|listeners| !listeners.may_accept(tuple.destination))
+}
+
+/// Whether the pod has the TCP socket of this very connection.
+fn has_socket(sockets: &mut Sockets, tuple: &Tuple) -> bool {
+    tuple.protocol == Protocol::Tcp && matches!(sockets.find(tuple), Ok(Some(_)))
 }

@@ -1,10 +1,12 @@
 //! How a flow's end and its bytes are told: by what the kernel says.
 
 use std::io::ErrorKind;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use podwall_lab::{Signal, wait_until};
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use super::stage::{
     DATAGRAMS, FRIENDS_ONLY, REFUSED, Stage, are_cut, clients, connect_by, entries, guard, inside,
@@ -196,6 +198,50 @@ fn a_port_on_which_nobody_listens_is_told_as_app_refused() {
         let line = stage.scene.line(skip, &stage.scene.cart, 7999);
         let told = (&line["verdict"], &line["end"]);
         assert_eq!(told, (&"allow".into(), &"app_refused".into()), "{line}");
+    }
+}
+
+/// An application that is too busy to take a connection has not refused it.
+#[test]
+fn a_syn_that_nobody_answers_is_told_as_forgotten() {
+    const BUSY: u16 = 7998;
+    let stage = Stage::set(CART_ONLY);
+    let timeout = "net.netfilter.nf_conntrack_tcp_timeout_syn_sent";
+    stage.scene.web.sysctl(timeout, "1").unwrap();
+    let listen = || {
+        let socket = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, BUSY));
+        socket.bind(&any.into()).unwrap();
+        socket.listen(0).unwrap();
+        socket
+    };
+    let _listener = stage.scene.web.enter(listen).unwrap();
+    for to in both(&stage.scene.web, BUSY) {
+        let mut taken = Vec::new();
+        let within = Duration::from_millis(300);
+        // Those that find room in the listener's queue, and one that does not.
+        let unanswered =
+            (20_000..20_010).find(
+                |port| match connect_by(&stage.scene.cart, *port, to, within) {
+                    Ok(client) => {
+                        taken.push(client);
+                        false
+                    }
+                    Err(error) => error.kind() == ErrorKind::TimedOut,
+                },
+            );
+        let port = unanswered.expect("one that is not answered");
+        let told = |line: &Value| line["destination_port"] == BUSY && line["source_port"] == port;
+        let is_told = || {
+            entries(&stage.scene.web, |_| true);
+            stage.scene.sidecar().log().iter().any(told)
+        };
+        assert!(wait_until(SOON, is_told), "{to}");
+        let log = stage.scene.sidecar().log();
+        let line = log.iter().find(|line| told(line)).unwrap();
+        let told = (&line["verdict"], &line["end"]);
+        assert_eq!(told, (&"allow".into(), &"forgotten".into()), "{line}");
+        drop(taken);
     }
 }
 

@@ -198,6 +198,58 @@ fn it_says_how_it_runs() {
     }
 }
 
+/// The programs of back end legacy read rules by raw sockets.
+#[test]
+fn with_rules_of_back_end_legacy_it_wants_net_raw_too_and_says_so() {
+    let none = !Path::new("/usr/sbin/iptables-legacy").exists();
+    if skipped(
+        "with_rules_of_back_end_legacy",
+        none.then_some("no iptables-legacy"),
+    ) {
+        return;
+    }
+    let mut stage = Stage::bare(CART_ONLY, |_| {});
+    let queue = podwall_deploy::Queue {
+        queues: podwall_deploy::Queues::new(15871, 1).unwrap(),
+        udp_deny: podwall_deploy::UdpDeny::Drop,
+    };
+    let wanted = podwall_deploy::Wanted::new(queue, []).unwrap();
+    let legacy = [podwall_deploy::Backend::Legacy];
+    let install = || podwall_deploy::install_with(&wanted, &legacy);
+    stage.scene.web.enter(install).unwrap().unwrap();
+    super::stage::launch(&mut stage.scene, &[], &[]);
+    let told = || {
+        let (code, text) = super::stage::readiness(&stage.scene);
+        code == 503 && text.contains("legacy") && text.contains("NET_RAW")
+    };
+    assert!(
+        wait_until(SOON, told),
+        "{:?}",
+        super::stage::readiness(&stage.scene)
+    );
+    // It judges all the same.
+    guards(&stage);
+    let program = stage.scene.sidecar().program().to_owned();
+    stage.scene.sidecar = None;
+    let scene = &stage.scene;
+    let manifests = scene.lab.manifests().to_string_lossy().into_owned();
+    let setpriv = scene.web.command("setpriv");
+    let caps = "--bounding-set=-all,+net_admin,+net_raw";
+    let setpriv = setpriv.args([caps, "--inh-caps=-all", "--"]).arg(program);
+    let words = [
+        "proxy", "--mode", "queue", "--pod", "shop/web", "-f", &manifests,
+    ];
+    let node = scene.lab.node();
+    let hosts = format!("{},{}", node.host_v4(), node.host_v6());
+    let process = setpriv.args(words).env("HOST_IPS", hosts).spawn().unwrap();
+    assert!(
+        wait_until(SOON, ready_of(scene)),
+        "{}",
+        process.output_so_far()
+    );
+    guards(&stage);
+}
+
 /// NET_ADMIN of a user namespace is enough for everything but a buffer beyond the host's limit, which is said.
 #[test]
 fn in_a_user_namespace_it_runs_and_says_how_little_waits() {

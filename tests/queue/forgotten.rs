@@ -12,7 +12,7 @@ use super::stage::{
     is_from, launch,
 };
 use crate::support::{CART_ONLY, SOON};
-use crate::talk::{APP, App, Ending, Pair, both, ending, say};
+use crate::talk::{APP, App, Ending, Pair, both, connect, ending, say};
 
 /// How long the kernel shall remember a connection without packets, in seconds; and its own default.
 const SHORT: &str = "1";
@@ -105,6 +105,59 @@ fn s06_p38_the_pods_own_connection_goes_on_without_an_entry() {
     let cart = stage.open(&stage.friend);
     drop(cart);
     pairs.iter_mut().for_each(Pair::greet);
+}
+
+/// The same where everybody may enter at first: its reply is not taken for an arrival, which a policy would cut later.
+#[test]
+fn s06_p38_the_pods_own_connection_is_no_arrival_to_an_open_pod() {
+    let nobody = CART_ONLY.replace("app: web", "app: nothing-is");
+    assert_ne!(nobody, CART_ONLY);
+    let mut stage = Stage::set(&nobody);
+    let app = App::listen(&stage.scene.rogue, APP);
+    let to = both(&stage.scene.rogue, APP);
+    let mut pairs = to.map(|to| Pair::open(&stage.scene.web, to, &app));
+    forget(&stage.scene.web, &mut pairs);
+    for pair in &mut pairs {
+        say(&mut pair.app, &mut pair.client, b"an answer");
+    }
+    let mut inbound = stage.open(&stage.scene.cart);
+    stage
+        .scene
+        .change(|lab| lab.policy("shop", "cart-only", FRIENDS_ONLY));
+    for Pair { client, .. } in &mut inbound {
+        assert_eq!(ending(client), Ending::Reset, "the policy holds");
+    }
+    pairs.iter_mut().for_each(Pair::greet);
+    let rogue = stage.scene.rogue.addresses();
+    let log = stage.scene.sidecar().log();
+    let own = |line: &&serde_json::Value| {
+        rogue
+            .iter()
+            .any(|one| line["source"] == one.to_string().as_str())
+    };
+    assert_eq!(log.iter().find(own), None, "nobody came from there");
+}
+
+/// While podwall stops nobody new is let in; what is open goes on, also where the kernel has forgotten it.
+#[test]
+fn p38_what_is_open_goes_on_without_an_entry_while_podwall_stops() {
+    let stage = Stage::set_with(CART_ONLY, &[], &["--drain-timeout", "60s"]);
+    let mut pairs = stage.open(&stage.scene.cart);
+    let mut others = stage.open(&stage.friend);
+    let process = stage.scene.sidecar().process();
+    process.signal(Signal::TERM).unwrap();
+    let to = both(&stage.scene.web, APP)[0];
+    let refused = || {
+        let refused = connect(&stage.scene.cart, to).map_err(|error| error.kind());
+        matches!(refused, Err(ErrorKind::ConnectionRefused))
+    };
+    assert!(wait_until(SOON, refused), "newcomers are let in");
+    forget(&stage.scene.web, &mut pairs);
+    for Pair { client, app } in &mut pairs {
+        say(client, app, b"in the middle");
+        say(app, client, b"as before");
+    }
+    others.iter_mut().for_each(Pair::greet);
 }
 
 /// Nobody sweeps here, so what the queue's thread says is seen: an accepted connection is none of the pod's own.

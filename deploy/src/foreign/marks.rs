@@ -11,11 +11,19 @@ pub(super) fn admits(rule: &Rule) -> bool {
         let (target, mask) = (rule.target(), written(rule, "--nfmask"));
         target == Some("CONNMARK") && rule.has("--restore-mark") && mask & (ADMITTED | OWN) != 0
     };
-    let sets = || {
-        let set = value_and_mask(rule).0;
-        rule.target() == Some("MARK") && set & (ADMITTED | OWN) != 0
-    };
-    sets() || restores()
+    forges(rule) || restores()
+}
+
+/// Whether a rule can set such a bit without taking it from the connection's mark, which is ours.
+pub(super) fn forges(rule: &Rule) -> bool {
+    let set = value_and_mask(rule).0;
+    rule.target() == Some("MARK") && set & (ADMITTED | OWN) != 0
+}
+
+/// Whether a rule puts flows into a zone of connection tracking, where the sidecar does not find them.
+pub(super) fn hides(rule: &Rule) -> bool {
+    let zones = ["--zone", "--zone-orig", "--zone-reply"];
+    rule.target() == Some("CT") && zones.iter().any(|option| rule.has(option))
 }
 
 /// Whether a rule can set either bit of the connection's mark, or clear the one that refuses.

@@ -103,8 +103,12 @@ fn a_new_source_ahead_of_the_relay_counts() {
 
 #[test]
 fn p36_p37_marks_of_others_count_in_mode_queue_only() {
-    let dump = "*mangle\n:PODWALL_QUEUE - [0:0]\n:M - [0:0]\n\
+    let dump = "*raw\n-A PREROUTING -p udp -m udp --sport 53 -j CT --zone 1\n-A PREROUTING -j CT --notrack\n\
+                -A OUTPUT -p udp -m udp --dport 53 -j CT --zone 1\nCOMMIT\n\
+                *mangle\n:PODWALL_QUEUE - [0:0]\n:M - [0:0]\n\
                 -A PREROUTING -j MARK --set-xmark 0x1000000/0x1000000\n\
+                -A PREROUTING -j MARK --set-xmark 0x539/0xffffffff\n\
+                -A PREROUTING -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff\n\
                 -A PREROUTING -j CONNMARK --set-xmark 0x1000000/0x1000000\n\
                 -A INPUT -j M\n-A INPUT -j PODWALL_QUEUE\n\
                 -A INPUT -j MARK --set-xmark 0x1000000/0x1000000\n\
@@ -118,6 +122,8 @@ fn p36_p37_marks_of_others_count_in_mode_queue_only() {
         &queue,
         dump,
         &[
+            "raw: -A PREROUTING -p udp -m udp --sport 53 -j CT --zone 1",
+            "mangle: -A PREROUTING -j MARK --set-xmark 0x1000000/0x1000000",
             "mangle: -A INPUT -j M",
             "mangle: -A M -j MARK --set-xmark 0xf000000/0xf000000",
             "filter: -A INPUT -j MARK --set-xmark 0x1000000/0x1000000",

@@ -67,7 +67,7 @@ fn p36_p37_marks_count_in_mode_queue_where_they_are_read() {
         ("", 1, 1),
         (
             "type filter hook prerouting priority 0; policy accept;",
-            0,
+            1,
             1,
         ),
         ("type route hook output priority 0; policy accept;", 0, 1),
@@ -81,6 +81,10 @@ fn p36_p37_marks_count_in_mode_queue_where_they_are_read() {
         assert_eq!(marking(&queue, hook, "ct mark 0x1 meta mark 0x2 accept"), 0);
         assert_eq!(marking(&redirect(), hook, meta), 0, "{hook}");
         assert_eq!(marking(&redirect(), hook, ct), 0, "{hook}");
+        for zone in ["udp sport 53 ct zone set 1", "ct original zone set 1"] {
+            assert_eq!(marking(&queue, hook, zone), packet, "{hook}");
+            assert_eq!(marking(&redirect(), hook, zone), 0, "{hook}");
+        }
     }
 }
 

@@ -87,23 +87,28 @@ pub(super) fn mangle(wanted: &Wanted, mode: Queue, family: Family) -> Content {
     };
     let mut rules = vec![
         // Whoever set the bits before us has no say.
-        format!("! -i lo -j MARK --set-xmark 0x0/{:#x}", ADMITTED | OWN),
+        format!(
+            "! -i lo -j MARK --set-xmark 0x0/{:#x}",
+            ADMITTED | OWN | REFUSED
+        ),
         "-i lo -j RETURN".to_owned(),
         // Forged: filter drops and counts them.
         "-m addrtype --src-type LOCAL -j RETURN".to_owned(),
         format!("-s {} -j RETURN", loopback(family)),
         format!("-p {} -j RETURN", icmp(family)),
         "-m conntrack --ctstate INVALID -j RETURN".to_owned(),
+        // So that the sidecar sees that it is asked for the account only.
+        format!("-m connmark --mark {refused} -j MARK --set-xmark {refused}"),
         format!("{SYN} {queue}"),
+        format!("-m mark ! --mark {refused} -m conntrack --ctstate ESTABLISHED -j RETURN"),
     ];
     rules.extend(unguarded(wanted, "RETURN"));
     rules.extend([
         // Of TCP these are the last words of a connection that was cut, and the cut was told.
-        format!("-p tcp -m connmark --mark {refused} -j RETURN"),
-        // Whoever goes on sending datagrams is counted like everybody who is denied; `filter` refuses whatever the answer.
-        format!("-p udp -m connmark --mark {refused} {queue}"),
-        format!("-p sctp -m connmark --mark {refused} {queue}"),
-        "-m conntrack --ctstate ESTABLISHED -j RETURN".to_owned(),
+        format!("-p tcp -m mark --mark {refused} -j RETURN"),
+        // Whoever goes on sending datagrams is counted like everybody who is denied.
+        format!("-p udp -m mark --mark {refused} {queue}"),
+        format!("-p sctp -m mark --mark {refused} {queue}"),
     ]);
     rules.extend([
         format!("-m connmark --mark {admitted} -j MARK --set-xmark {admitted}"),

@@ -249,17 +249,18 @@ fn p36_p37_p38_the_rules_of_mode_queue() {
         *mangle
         :PODWALL_QUEUE - [0:0]
         -I INPUT 1 -j PODWALL_QUEUE
-        -A PODWALL_QUEUE ! -i lo -j MARK --set-xmark 0x0/0x5000000
+        -A PODWALL_QUEUE ! -i lo -j MARK --set-xmark 0x0/0x7000000
         -A PODWALL_QUEUE -i lo -j RETURN
         -A PODWALL_QUEUE -m addrtype --src-type LOCAL -j RETURN
         -A PODWALL_QUEUE -s 127.0.0.0/8 -j RETURN
         -A PODWALL_QUEUE -p icmp -j RETURN
         -A PODWALL_QUEUE -m conntrack --ctstate INVALID -j RETURN
+        -A PODWALL_QUEUE -m connmark --mark 0x2000000/0x2000000 -j MARK --set-xmark 0x2000000/0x2000000
         -A PODWALL_QUEUE -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j NFQUEUE --queue-num 15871
-        -A PODWALL_QUEUE -p tcp -m connmark --mark 0x2000000/0x2000000 -j RETURN
-        -A PODWALL_QUEUE -p udp -m connmark --mark 0x2000000/0x2000000 -j NFQUEUE --queue-num 15871
-        -A PODWALL_QUEUE -p sctp -m connmark --mark 0x2000000/0x2000000 -j NFQUEUE --queue-num 15871
-        -A PODWALL_QUEUE -m conntrack --ctstate ESTABLISHED -j RETURN
+        -A PODWALL_QUEUE -m mark ! --mark 0x2000000/0x2000000 -m conntrack --ctstate ESTABLISHED -j RETURN
+        -A PODWALL_QUEUE -p tcp -m mark --mark 0x2000000/0x2000000 -j RETURN
+        -A PODWALL_QUEUE -p udp -m mark --mark 0x2000000/0x2000000 -j NFQUEUE --queue-num 15871
+        -A PODWALL_QUEUE -p sctp -m mark --mark 0x2000000/0x2000000 -j NFQUEUE --queue-num 15871
         -A PODWALL_QUEUE -m connmark --mark 0x1000000/0x1000000 -j MARK --set-xmark 0x1000000/0x1000000
         -A PODWALL_QUEUE -m connmark --mark 0x1000000/0x1000000 -j RETURN
         -A PODWALL_QUEUE -p tcp -j NFQUEUE --queue-num 15871
@@ -297,17 +298,18 @@ fn p36_p37_p38_the_rules_of_mode_queue() {
         *mangle
         :PODWALL_QUEUE - [0:0]
         -I INPUT 1 -j PODWALL_QUEUE
-        -A PODWALL_QUEUE ! -i lo -j MARK --set-xmark 0x0/0x5000000
+        -A PODWALL_QUEUE ! -i lo -j MARK --set-xmark 0x0/0x7000000
         -A PODWALL_QUEUE -i lo -j RETURN
         -A PODWALL_QUEUE -m addrtype --src-type LOCAL -j RETURN
         -A PODWALL_QUEUE -s ::1/128 -j RETURN
         -A PODWALL_QUEUE -p ipv6-icmp -j RETURN
         -A PODWALL_QUEUE -m conntrack --ctstate INVALID -j RETURN
+        -A PODWALL_QUEUE -m connmark --mark 0x2000000/0x2000000 -j MARK --set-xmark 0x2000000/0x2000000
         -A PODWALL_QUEUE -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j NFQUEUE --queue-balance 15871:15874
-        -A PODWALL_QUEUE -p tcp -m connmark --mark 0x2000000/0x2000000 -j RETURN
-        -A PODWALL_QUEUE -p udp -m connmark --mark 0x2000000/0x2000000 -j NFQUEUE --queue-balance 15871:15874
-        -A PODWALL_QUEUE -p sctp -m connmark --mark 0x2000000/0x2000000 -j NFQUEUE --queue-balance 15871:15874
-        -A PODWALL_QUEUE -m conntrack --ctstate ESTABLISHED -j RETURN
+        -A PODWALL_QUEUE -m mark ! --mark 0x2000000/0x2000000 -m conntrack --ctstate ESTABLISHED -j RETURN
+        -A PODWALL_QUEUE -p tcp -m mark --mark 0x2000000/0x2000000 -j RETURN
+        -A PODWALL_QUEUE -p udp -m mark --mark 0x2000000/0x2000000 -j NFQUEUE --queue-balance 15871:15874
+        -A PODWALL_QUEUE -p sctp -m mark --mark 0x2000000/0x2000000 -j NFQUEUE --queue-balance 15871:15874
         -A PODWALL_QUEUE -m connmark --mark 0x1000000/0x1000000 -j MARK --set-xmark 0x1000000/0x1000000
         -A PODWALL_QUEUE -m connmark --mark 0x1000000/0x1000000 -j RETURN
         -A PODWALL_QUEUE -p tcp -j NFQUEUE --queue-balance 15871:15874

@@ -84,6 +84,7 @@ pub(super) struct Metrics {
     accept_errors: Counter,
     unreadable: Family<WhyLabel, Counter>,
     spoofed: Gauge,
+    queue_dropped: Gauge,
     lines_dropped: Counter,
     source_age: Gauge<f64, AtomicU64>,
     source_problem: Gauge,
@@ -117,6 +118,7 @@ impl Metrics {
             accept_errors: Counter::default(),
             unreadable: Family::default(),
             spoofed: Gauge::default(),
+            queue_dropped: Gauge::default(),
             lines_dropped: Counter::default(),
             source_age: Gauge::default(),
             source_problem: Gauge::default(),
@@ -204,6 +206,11 @@ impl Metrics {
             self.spoofed.clone(),
         );
         registry.register(
+            "queue_dropped_packets",
+            "Packets that found no room in the kernel's queues, as last read",
+            self.queue_dropped.clone(),
+        );
+        registry.register(
             "unreadable_packets",
             "Packets refused because they cannot be read",
             self.unreadable.clone(),
@@ -287,6 +294,11 @@ impl Metrics {
 
     pub(super) fn no_local_port(&self) {
         self.no_local_port.inc();
+    }
+
+    pub(super) fn queue_dropped(&self, packets: u64) {
+        let packets = i64::try_from(packets).unwrap_or(i64::MAX);
+        self.queue_dropped.set(packets);
     }
 
     pub(super) fn spoofed(&self, packets: u64) {

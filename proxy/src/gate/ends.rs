@@ -27,6 +27,9 @@ const YOUNG: Duration = Duration::from_secs(5);
 /// seconds.
 const NEWCOMER: Duration = Duration::from_millis(500);
 
+/// The kernel's own time for a SYN without an answer, where its setting cannot be read.
+const SYN_TIME: Duration = Duration::from_secs(120);
+
 /// The thread that takes leave.
 pub(super) struct Ends {
     shared: Arc<Shared>,
@@ -142,6 +145,8 @@ fn end(shared: &Shared, conntrack: &mut Conntrack, counts: bool, entry: &Entry) 
         return;
     };
     let end = match (entry.tuple.protocol, entry.replied, entry.ended) {
+        // Nobody has answered for as long as the kernel waits.
+        (Protocol::Tcp, false, _) if story.at.elapsed() >= syn_time() => End::Forgotten,
         // The kernel drops its entry as soon as the only answer is a reset, which ends it too.
         (Protocol::Tcp, false, _) => End::AppRefused,
         (Protocol::Tcp, true, true) => End::Closed,
@@ -164,4 +169,12 @@ fn end(shared: &Shared, conntrack: &mut Conntrack, counts: bool, entry: &Entry) 
 fn kernel_counts() -> bool {
     let setting = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_acct");
     setting.map_or(true, |value| value.trim() != "0")
+}
+
+/// How long the kernel keeps the entry of a SYN that nobody answers.
+fn syn_time() -> Duration {
+    let setting = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_syn_sent";
+    let seconds = std::fs::read_to_string(setting).ok();
+    let seconds = seconds.and_then(|text| text.trim().parse().ok());
+    seconds.map_or(SYN_TIME, Duration::from_secs)
 }

@@ -12,8 +12,9 @@ pub enum GateError {
     Queue(#[from] QueueError),
     /// Connection tracking or the socket tables cannot be asked.
     #[error(
-        "{what} of this network namespace cannot be asked: {source}; mode queue needs NET_ADMIN and a kernel with \
-         conntrack over netlink (nf_conntrack_netlink); choose --mode redirect where there is none"
+        "the kernel cannot be asked for {what} of this network namespace: {source}; mode queue needs NET_ADMIN and a \
+         kernel with conntrack and TCP sockets over netlink (nf_conntrack_netlink, tcp_diag); load them on the node, or \
+         choose --mode redirect"
     )]
     Kernel {
         /// What was asked.

@@ -15,7 +15,7 @@ use podwall_policy::verdict::AllowReason;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::flows::Story;
-use super::{Shared, is_own_connection, question};
+use super::{Shared, has_socket, is_own_connection, question};
 use crate::account::{Dropped, Gauged};
 use crate::farewell::End;
 use crate::hold::{HOLD_TIME, Place};
@@ -150,15 +150,21 @@ impl Keeper {
             at,
         };
         let ruling = self.shared.clerk.judge(visit.source(), &visit.flow);
-        // While podwall stops the node alone is new: its probes go on to the end (S63).
+        if visit.ticket.is_of_refused() {
+            return self.account_for(visit, ruling);
+        }
+        let is_mid_stream = packet.opens == Opens::MidStream;
+        if is_mid_stream && is_own_connection(&mut self.sockets, &visit.tuple) {
+            // A reply to what this pod opened; its connection was forgotten by the kernel (S6, P38). Whatever the law
+            // says: let in as an arrival it would be cut as one when a policy changes.
+            return self.answer(visit.ticket, Answer::AdmitOwn);
+        }
+        // While podwall stops the node alone is new: its probes go on to the end (S63), as does what is open.
         let draining = self.shared.draining.load(Ordering::SeqCst);
         let is_node = ruling.decision == Decision::Allow(AllowReason::Node);
-        if ruling.decision.is_allow() && (is_node || !draining) {
+        let mut is_open = || is_mid_stream && has_socket(&mut self.sockets, &visit.tuple);
+        if ruling.decision.is_allow() && (!draining || is_node || is_open()) {
             return self.admit(visit, ruling, Duration::ZERO);
-        }
-        if packet.opens == Opens::MidStream && is_own_connection(&mut self.sockets, &visit.tuple) {
-            // A reply to what this pod opened; its connection was forgotten by the kernel (S6, P38).
-            return self.answer(visit.ticket, Answer::AdmitOwn);
         }
         if draining {
             return self.deny(visit, Refusal::Draining.into(), Duration::ZERO);
@@ -257,6 +263,15 @@ impl Keeper {
             } else {
                 self.deny(held.visit, ruling, waited);
             }
+        }
+    }
+
+    /// Of a flow that was cut, and that the rules refuse whatever is said here: it takes no place among those that wait.
+    /// Where its verdict has turned back it is not let in either, before the sweep has marked the flow so.
+    fn account_for(&mut self, visit: Visit, ruling: Ruling) {
+        match ruling.decision.is_allow() {
+            true => self.answer(visit.ticket, Answer::Refuse),
+            false => self.deny(visit, ruling, Duration::ZERO),
         }
     }
 

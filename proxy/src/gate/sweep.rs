@@ -95,14 +95,17 @@ impl Sweep {
         // Also where those cannot be read: what is to be cut of these does not wait for it.
         let sockets = self.sweep_sockets(&touched);
         match flows.and(sockets) {
-            Ok(()) => self.retry.succeeded(),
+            Ok(()) => {
+                self.retry.succeeded();
+                *self.shared.trouble() = None;
+            }
             Err(error) => {
                 self.synced = !first;
                 let wait = self.retry.failed(touched, Instant::now());
-                tracing::warn!(
-                    "not all that is open could be judged again after a change, which is tried again in {} ms: {error}",
-                    wait.as_millis()
-                );
+                let trouble =
+                    format!("not all that is open could be judged again after a change: {error}");
+                tracing::warn!("{trouble}; it is tried again in {} ms", wait.as_millis());
+                *self.shared.trouble() = Some(trouble);
             }
         }
     }
@@ -274,13 +277,13 @@ impl Sweep {
 
     /// Turns the kernel's entry to refused (P37), then ends the socket: its peer is reset, the application reads an error.
     fn refuse(&mut self, tuple: &Tuple) -> std::io::Result<Pass> {
-        let entry = self
-            .conntrack
-            .set_mark(tuple, REFUSED, ADMITTED | REFUSED)?;
+        let marked = self.conntrack.set_mark(tuple, REFUSED, ADMITTED | REFUSED);
+        // Also where the mark cannot be set: one of the two is better than none.
         let socket = self.live_socket(tuple)?;
         if let (Some(socket), true) = (&socket, self.can_destroy) {
             let _gone_or_ended = self.sockets.destroy(socket)?;
         }
+        let entry = marked?;
         Ok(Pass {
             entry: entry.is_some(),
             bytes: entry.and_then(|entry| bytes(&entry)),

@@ -16,10 +16,11 @@ use rustix::net::sockopt::{
     set_socket_recv_buffer_size, set_socket_recv_buffer_size_force, socket_recv_buffer_size,
 };
 
-use crate::arrival::{ADMITTED, OWN};
+use crate::arrival::{ADMITTED, OWN, REFUSED};
 use crate::sys::privilege;
 
 mod holder;
+pub use holder::dropped;
 #[cfg(test)]
 mod tests;
 
@@ -203,6 +204,12 @@ impl Ticket {
     #[must_use]
     pub fn packet(&self) -> &[u8] {
         self.0.get_payload()
+    }
+
+    /// Whether it meets an entry that is marked refused. The rules refuse it whatever the answer.
+    #[must_use]
+    pub fn is_of_refused(&self) -> bool {
+        self.0.get_nfmark() & REFUSED != 0
     }
 }
 

@@ -4,7 +4,9 @@
 //! entries of other zones are listed only. One entry costs 6 us to get, 11 us to mark and 2.5 us to list (measured).
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 
+use podwall_policy::flow::Protocol;
 use rustix::net::netlink::NETFILTER;
 
 use super::entry::{Entry, MARK, MARK_MASK, TUPLE};
@@ -37,6 +39,16 @@ impl Conntrack {
     /// Where no netlink socket can be had. A missing capability shows at the first request.
     pub fn open() -> io::Result<Self> {
         Netlink::open(NETFILTER).map(Self)
+    }
+
+    /// The same, where the kernel answers at all.
+    ///
+    /// # Errors
+    /// The kernel's: `InvalidInput` where it has no conntrack over netlink, `PermissionDenied` without CAP_NET_ADMIN.
+    pub fn answering(mut self) -> io::Result<Self> {
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let _none = self.get(&Tuple::new(Protocol::Udp, nowhere, nowhere))?;
+        Ok(self)
     }
 
     /// Tells `each` every entry of TCP, UDP and SCTP, of both families. Not one moment: an entry that comes or goes

@@ -103,7 +103,7 @@ impl Sockets {
         match self.destroy_asked(asked) {
             Ok(Found::Yes) => Ok(CanDestroy::Yes),
             Ok(Found::Gone) => Err(io::Error::other(
-                "our own listener is not among the sockets",
+                "it does not find podwall's own listener among its sockets, as without tcp_diag (CONFIG_INET_TCP_DIAG)",
             )),
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::OPNOTSUPP) => Ok(CanDestroy::KernelCannot),

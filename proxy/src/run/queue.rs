@@ -17,9 +17,10 @@ use crate::admin::rules::{self, ReadRules, Rules};
 use crate::admin::{self, Admin};
 use crate::arrival::Mode;
 use crate::clerk::Clerk;
-use crate::config::Config;
+use crate::config::{Config, Queues};
 use crate::drain::Drained;
 use crate::gate::{Changes, Gate, Settings};
+use crate::intercept::queue;
 use crate::world::{Nodes, World};
 
 /// How many flows are followed to their end where `--max-connections` does not say: some 16 MB. More are let in,
@@ -55,7 +56,7 @@ impl Sidecar {
             unguarded: config.unguarded.clone(),
         };
         let gate = Gate::open(clerk, settings)?;
-        let rules = Rules::new(read_rules);
+        let rules = Rules::new(looking(read_rules, &gate, config.queues, &account));
         let proof = Proof::Rules(Arc::clone(&rules));
         let admin = Admin::new(Arc::clone(&account), Arc::clone(&world), proof);
         let source = follow(config, &world, gate.changes())?;
@@ -108,6 +109,29 @@ impl Sidecar {
         };
         last_lines(self.account, threads).await;
     }
+}
+
+/// Reads the rules back, and what else only looking tells: whether changes reach what is open, and what found no room.
+fn looking(
+    read_rules: Box<ReadRules>,
+    gate: &Gate,
+    queues: Queues,
+    account: &Arc<Account>,
+) -> Box<ReadRules> {
+    let (trouble, account) = (gate.trouble(), Arc::clone(account));
+    let is_ours = move |number: u16| {
+        number
+            .checked_sub(queues.first)
+            .is_some_and(|at| at < queues.count)
+    };
+    Box::new(move || {
+        if let Some(packets) = queue::dropped(is_ours) {
+            account.queue_dropped(packets);
+        }
+        let mut reading = read_rules();
+        reading.faults.extend(trouble());
+        reading
+    })
 }
 
 /// Starts to follow the source; each change is taken in on the source's own thread and announced to the gate.
