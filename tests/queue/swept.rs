@@ -1,17 +1,18 @@
 //! What a change takes for a flow that came in, and what it leaves alone.
 
+use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Instant;
 
-use podwall_lab::{Place, Signal};
+use podwall_lab::{Place, Signal, skipped};
 use socket2::{Domain, Socket, Type};
 
 use super::stage::{
-    DATAGRAMS, FRIENDS_ONLY, REFUSED, Stage, are_cut, becomes_ready, entries, launch,
+    DATAGRAMS, FRIENDS_ONLY, REFUSED, Stage, are_cut, becomes_ready, clients, entries, launch, line,
 };
 use crate::datagrams;
 use crate::support::{CART_ONLY, SOON};
-use crate::talk::{APP, App, Pair, both};
+use crate::talk::{APP, App, Pair, both, patient};
 
 #[test]
 fn p28_a_connection_is_cut_though_its_listener_is_gone() {
@@ -128,4 +129,73 @@ fn p37_what_was_refused_comes_in_again_where_established_connections_are_kept() 
     streams
         .iter()
         .for_each(|stream| stage.comes_in_again(stream));
+}
+
+/// A socket of Multipath TCP, which servers in Go listen with unless told otherwise.
+fn multipath(at: SocketAddr) -> std::io::Result<Socket> {
+    const MPTCP: i32 = 262;
+    Socket::new(Domain::for_address(at), Type::STREAM, Some(MPTCP.into()))
+}
+
+/// A connection over each family to a listener of Multipath TCP.
+fn to_multipath(stage: &Stage, port: u16, client_is_multipath: bool) -> Vec<Pair> {
+    let open = |to: SocketAddr| {
+        let listen = || {
+            let socket = multipath(to)?;
+            socket.bind(&to.into())?;
+            socket.listen(8)?;
+            std::io::Result::Ok(socket)
+        };
+        let listener = stage.scene.web.enter(listen).unwrap().expect("a listener");
+        let connect = || {
+            let socket = match client_is_multipath {
+                true => multipath(to)?,
+                false => Socket::new(Domain::for_address(to), Type::STREAM, None)?,
+            };
+            socket.connect_timeout(&to.into(), SOON)?;
+            std::io::Result::Ok(socket)
+        };
+        let client = stage.scene.cart.enter(connect).unwrap().expect("let in");
+        let app = listener.accept().unwrap().0;
+        let mut pair = Pair {
+            client: patient(client.into()),
+            app: patient(app.into()),
+        };
+        pair.greet();
+        pair
+    };
+    both(&stage.scene.web, port).map(open).into()
+}
+
+/// A client of plain TCP is cut like every other. Where both ends speak Multipath TCP, of which the kernel destroys only the
+/// path, no byte gets through any more.
+#[test]
+fn p28_a_connection_of_a_multipath_listener_is_cut() {
+    let kernel = multipath(([127, 0, 0, 1], 0).into()).err();
+    let missing = kernel.map(|error| format!("no Multipath TCP: {error}"));
+    if skipped("p28_a_connection_of_a_multipath_listener", missing) {
+        return;
+    }
+    let mut stage = Stage::set(CART_ONLY);
+    let plain = to_multipath(&stage, ONCE, false);
+    let mut multipath = to_multipath(&stage, ONCE + 1, true);
+    let mut friend = stage.open(&stage.friend);
+    let began = Instant::now();
+    stage
+        .scene
+        .lab
+        .policy("shop", "cart-only", FRIENDS_ONLY)
+        .unwrap();
+    are_cut(&stage.scene, plain, began);
+    for source in clients(&multipath) {
+        let end = line(&stage.scene, "connection", source);
+        assert_eq!(end["end"], "revoked", "{end}");
+    }
+    for Pair { client, app } in &mut multipath {
+        let _lost_or_refused = client.write(b"more");
+        friend.iter_mut().for_each(Pair::greet);
+        app.set_nonblocking(true).unwrap();
+        let heard = app.read(&mut [0; 8]).map_err(|error| error.kind());
+        assert!(!matches!(heard, Ok(1..)), "{heard:?}");
+    }
 }

@@ -99,7 +99,8 @@ pub fn connect_from(place: &Place, source: IpAddr, to: SocketAddr) -> io::Result
     place.enter(connect).unwrap().map(patient)
 }
 
-fn patient(stream: TcpStream) -> TcpStream {
+/// A stream none of whose waits is longer than [`SOON`].
+pub fn patient(stream: TcpStream) -> TcpStream {
     stream.set_nonblocking(false).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     stream.set_write_timeout(Some(SOON)).unwrap();
