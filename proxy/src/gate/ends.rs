@@ -20,6 +20,10 @@ use crate::sys::wake::Bell;
 /// How often what is remembered is compared with the kernel's table, if anything is.
 pub(crate) const COMPARE_EVERY: Duration = Duration::from_secs(30);
 
+/// How long after the last comparison the next one is made where news were lost: a flood of ends does not become one of
+/// walks through the table.
+const AFTER_LOSS: Duration = Duration::from_secs(1);
+
 /// How old a flow must be for its absence from the kernel's table to mean its end: younger ones may be on their way in.
 const YOUNG: Duration = Duration::from_secs(5);
 
@@ -36,6 +40,8 @@ pub(super) struct Ends {
     events: Events,
     conntrack: Conntrack,
     compared: Instant,
+    /// The kernel could not tell all that has ended since then.
+    lost: bool,
     /// Whether the kernel counts the bytes of flows.
     counts: bool,
 }
@@ -47,6 +53,7 @@ impl Ends {
             events,
             conntrack,
             compared: Instant::now(),
+            lost: false,
             counts: kernel_counts(),
         }
     }
@@ -55,16 +62,21 @@ impl Ends {
     pub(super) fn run(mut self) {
         while !self.shared.is_stopped() {
             let heard = self.wait().and_then(|()| self.hear());
-            let lost = match heard {
-                Ok(lost) => lost,
-                Err(error) => {
-                    tracing::error!("the ends of flows are not heard of any more: {error}");
-                    return;
-                }
-            };
-            if lost || self.compared.elapsed() >= COMPARE_EVERY {
+            if let Err(error) = heard {
+                tracing::error!("the ends of flows are not heard of any more: {error}");
+                return;
+            }
+            if self.compared.elapsed() >= self.rest() {
                 self.compare();
             }
+        }
+    }
+
+    /// How long after a comparison the next one is due.
+    fn rest(&self) -> Duration {
+        match self.lost {
+            true => AFTER_LOSS,
+            false => COMPARE_EVERY,
         }
     }
 
@@ -76,7 +88,7 @@ impl Ends {
             PollFd::from_borrowed_fd(self.events.fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(bell.as_fd(), PollFlags::IN),
         ];
-        let left = COMPARE_EVERY.saturating_sub(self.compared.elapsed());
+        let left = self.rest().saturating_sub(self.compared.elapsed());
         let timeout = Timespec {
             tv_sec: left.as_secs().try_into().unwrap_or(1),
             tv_nsec: left.subsec_nanos().into(),
@@ -91,20 +103,19 @@ impl Ends {
         Ok(())
     }
 
-    /// Whether the kernel had more to tell than it could.
-    fn hear(&mut self) -> io::Result<bool> {
-        let mut lost = false;
+    fn hear(&mut self) -> io::Result<()> {
+        let lost = &mut self.lost;
         let (shared, conntrack, counts) = (&self.shared, &mut self.conntrack, self.counts);
         self.events.read(&mut |event| match event {
             Event::Ended(entry) => end(shared, conntrack, counts, &entry),
-            Event::Lost => lost = true,
-        })?;
-        Ok(lost)
+            Event::Lost => *lost = true,
+        })
     }
 
     /// Whatever is remembered and not in the kernel's table any more has ended.
     fn compare(&mut self) {
         self.compared = Instant::now();
+        self.lost = false;
         self.counts = kernel_counts();
         if self.shared.flows.len() == 0 {
             return;
