@@ -64,10 +64,15 @@ fn redirected(rules: &[Rule], canary: &[Rule]) -> Option<(Mode, Vec<IpAddr>)> {
         .iter()
         .find(|rule| is(rule, "tcp") && to(rule).is_some())?;
     let canary = canary.iter().find_map(|rule| port(rule, "--dport"))?;
+    // The port alone is rewritten.
+    let listener = |rule: &Rule| {
+        let to = rule.value("--to-destination")?.strip_prefix(':')?;
+        to.parse::<u16>().ok()
+    };
     let udp: Vec<(u16, u16)> = rules
         .iter()
         .filter(|rule| is(rule, "udp"))
-        .filter_map(|rule| Some((port(rule, "--dport")?, to(rule)?)))
+        .filter_map(|rule| Some((port(rule, "--dport")?, listener(rule)?)))
         .collect();
     let exempt = || rules.iter().filter(|rule| rule.target() == Some("RETURN"));
     let address = |rule: &Rule| rule.value("-s")?.split('/').next()?.parse().ok();

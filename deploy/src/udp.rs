@@ -1,4 +1,4 @@
-//! Which UDP port is redirected to which listener: REDIRECT loses the port that a datagram was sent to
+//! Which UDP port is redirected to which listener: the rewrite loses the port that a datagram was sent to
 //! (P2), so each port has a listener of its own.
 //!
 //! May enter: port numbers. Deliberately absent: rules, sockets.

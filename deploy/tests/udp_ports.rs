@@ -17,7 +17,7 @@ use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use common::backends::backends;
-use common::wire::{Wire, address, counter, mode, ping, run, send, send_sctp_init};
+use common::wire::{Wire, address, bound, counter, mode, ping, run, send, send_sctp_init};
 use podwall_deploy::{Backend, Family, Redirect, Wanted, check, install_with, plan, remove};
 
 /// The UDP port of the application, and a second that the pod declares.
@@ -122,6 +122,69 @@ fn s60_undeclared_ports_and_the_listeners_own_are_dropped() {
             assert_eq!(seen(), before + 1, "{backend} {family} sctp");
         }
     }
+}
+
+/// P34: what comes to the pod and is sent to others, or to all: a group that every host is in, the group of a socket of
+/// the application's, the broadcast addresses of the net and of the link, and an address that the pod does not have.
+#[test]
+fn p34_datagrams_to_groups_to_everybody_and_to_others_reach_no_listener() {
+    let name = "p34_datagrams_to_groups_to_everybody_and_to_others";
+    for backend in backends(name) {
+        let Some(wire) = Wire::lay(name) else { return };
+        let first = bind(&wire, FIRST);
+        let member = bind(&wire, SYSLOG);
+        let install = || drop(install_with(&judged(&wire), &[backend]).unwrap());
+        wire.subject.enter(install).unwrap();
+        member
+            .join_multicast_v6(&"ff02::fb".parse().unwrap(), 0)
+            .unwrap();
+        let of_v4 = "224.0.0.251".parse().unwrap();
+        member
+            .join_multicast_v4(&of_v4, &wire.subject.v4())
+            .unwrap();
+        for family in Family::ALL {
+            let program = family.program();
+            let come = "-A PREROUTING -p udp -m udp --dport 53";
+            run(&wire.subject, &format!("{program}-nft -t raw {come}"));
+            let elsewhere = match family {
+                Family::Ipv4 => "192.0.2.7",
+                Family::Ipv6 => "2001:db8::7",
+            };
+            let there = address(&wire.subject, family);
+            let to_it = format!("ip route add {elsewhere} via {there}");
+            run(&wire.stranger, &to_it);
+            let net = broadcast(&wire);
+            let others: &[&str] = match family {
+                Family::Ipv4 => &[
+                    "224.0.0.1",
+                    "224.0.0.251",
+                    "255.255.255.255",
+                    &net,
+                    elsewhere,
+                ],
+                Family::Ipv6 => &["ff02::1", "ff02::fb", elsewhere],
+            };
+            for (count, to) in others.iter().enumerate() {
+                let client = bound(&wire.stranger, family);
+                client.send_to(b"to others", (*to, DNS)).unwrap();
+                ping(&wire.stranger, there);
+                let come = counter(&wire.subject, Backend::Nft, family, come);
+                assert_eq!(come, count as u64 + 1, "{backend} {to} did not come");
+            }
+            // The listener heard none of them: this is the first.
+            send(&wire.stranger, wire.at(family, DNS), "to the pod");
+            assert_eq!(receive(&first).0, "to the pod", "{backend} {family}");
+        }
+    }
+}
+
+/// The broadcast address of the subject's net.
+fn broadcast(wire: &Wire) -> String {
+    let show = "-4 route show table local type broadcast dev eth0";
+    let show = wire.subject.command("ip").args(show.split(' '));
+    let told = show.run(Duration::from_secs(5)).unwrap().stdout;
+    let last = told.lines().last().expect("a broadcast address");
+    last.split(' ').nth(1).unwrap().to_owned()
 }
 
 /// S65: where the node's way past is narrowed to TCP ports, its datagrams are judged like anybody's.

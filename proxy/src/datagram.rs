@@ -9,8 +9,9 @@
 //! [table](crate::answer::session), the application's [legs](crate::answer::leg), the
 //! [clerk](crate::clerk) and the account.
 //!
-//! One task, one buffer, no queue: what the kernel has not room for is lost, as UDP may be. A group or
-//! broadcast address as destination is none of this pod's, so it is refused.
+//! One task, one buffer, no queue: what the kernel has not room for is lost, as UDP may be. The rules hand
+//! nothing over that was sent to a group or to everybody; if it comes all the same, that address is none of this
+//! pod's, so it is refused.
 //!
 //! Start at [`Keeper::keep`]; `inward` is a datagram's way in, `outward` the answer's way back.
 //!

@@ -106,9 +106,10 @@ fn the_largest_datagrams_are_carried_whole() {
     }
 }
 
-/// The redirect knows one address of each family; the client that asked another one is answered from that.
+/// The pod has two addresses of each family on its interface, and an application of its own on each: every client is
+/// carried to the address that it asked, and answered from there.
 #[test]
-fn p02_answers_come_from_the_address_that_was_asked_where_a_pod_has_several() {
+fn p02_each_address_of_a_pod_that_has_several_is_reached_and_answers_for_itself() {
     let mut scene = Scene::bare(CART_ONLY);
     let more: [IpAddr; 2] = [
         "10.210.7.7".parse().unwrap(),
@@ -117,14 +118,29 @@ fn p02_answers_come_from_the_address_that_was_asked_where_a_pod_has_several() {
     let several = PodSpec::new("shop", "several").label("app", "web");
     let several = more.iter().fold(several, |spec, one| spec.also(*one));
     scene.web = scene.lab.pod(several).unwrap();
-    start(&mut scene, &podwall(), &[]);
-    let _app = App::listen(&scene.web, DNS).echo();
-    for address in more {
-        let to = SocketAddr::new(address, DNS);
-        Client::new(&scene.cart, to).ask(b"at the second address");
+    start(&mut scene, &podwall(), &["--drain-timeout", "1s"]);
+    let second = more.map(|address| SocketAddr::new(address, DNS));
+    let all: Vec<SocketAddr> = both(&scene.web, DNS).into_iter().chain(second).collect();
+    let apps: Vec<App> = all
+        .iter()
+        .map(|to| App::listen_at(&scene.web, *to))
+        .collect();
+    let mut clients = Vec::new();
+    for (to, app) in all.iter().zip(&apps) {
+        let client = Client::new(&scene.cart, *to);
+        client.say(b"a question");
+        let (_, from) = app.hear();
+        assert_eq!(from.ip(), to.ip());
+        app.answer_in_kind(b"the answer", from);
+        assert_eq!(client.hear(), b"the answer", "{to}");
+        clients.push(client);
     }
-    for to in both(&scene.web, DNS) {
-        Client::new(&scene.cart, to).ask(b"at the first");
+    assert!(apps.iter().all(App::has_heard_nothing));
+    scene.sidecar().process().signal(Signal::TERM).unwrap();
+    scene.sidecar().process().wait(SOON).unwrap();
+    for (client, to) in clients.iter().zip(&all) {
+        let line = line(&scene, "connection", client.address());
+        assert_eq!(line["destination"], to.ip().to_string(), "{line}");
     }
 }
 

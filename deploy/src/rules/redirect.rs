@@ -5,7 +5,9 @@
 //! Whatever reaches filter INPUT and was not let in by one of its accepts is reset (TCP) or dropped (UDP,
 //! SCTP), whatever conntrack says of it; but for the UDP and SCTP ports that the wish leaves to
 //! everybody. Other protocols are not touched. Table `nat` turns every TCP connection towards the relay,
-//! and each UDP port of the wish towards its own listener.
+//! and each UDP port of the wish towards its own listener. A listener is not told where a datagram was sent
+//! to but by its header, so of UDP the port alone is changed (REDIRECT would put the interface's first address
+//! in place of another of the pod's), and only of what was sent to an address of the pod: no group, no broadcast.
 //!
 //! A stranger who aims at the relay's own port on the pod's first address is refused by `filter`:
 //! the redirect changes nothing about its destination, so conntrack does not call it DNAT (P34). Of UDP
@@ -56,7 +58,7 @@ pub(super) fn nat(wanted: &Wanted, mode: &Redirect, family: Family) -> Content {
     redirect.push(format!("-p tcp {to_relay}"));
     redirect.extend(mode.udp_ports.iter().map(|one| {
         format!(
-            "-p udp -m udp --dport {} -j REDIRECT --to-ports {}",
+            "-p udp -m udp --dport {} -m addrtype --dst-type LOCAL -j DNAT --to-destination :{}",
             one.port, one.listen
         )
     }));

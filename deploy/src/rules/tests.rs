@@ -166,15 +166,15 @@ fn p2_each_udp_port_goes_to_its_own_listener_and_nothing_else_changes() {
         expect![[r#"
             -A PODWALL_INPUT -p udp -m udp --dport 15874 -m conntrack --ctstate DNAT -j ACCEPT
             -A PODWALL_INPUT -p udp -m udp --dport 15875 -m conntrack --ctstate DNAT -j ACCEPT
-            -A PODWALL_REDIRECT -p udp -m udp --dport 53 -j REDIRECT --to-ports 15874
-            -A PODWALL_REDIRECT -p udp -m udp --dport 5353 -j REDIRECT --to-ports 15875
+            -A PODWALL_REDIRECT -p udp -m udp --dport 53 -m addrtype --dst-type LOCAL -j DNAT --to-destination :15874
+            -A PODWALL_REDIRECT -p udp -m udp --dport 5353 -m addrtype --dst-type LOCAL -j DNAT --to-destination :15875
         "#]]
         .assert_eq(&added);
         let at = |rule: &str| with.lines().position(|line| line.contains(rule)).unwrap();
         assert!(at("-j PODWALL_SPOOFED") < at("--dport 15874 -m"));
         assert!(at("--dport 15875 -m") < at("-p udp -j DROP"));
-        assert!(at("-j RETURN") < at("--dport 53 -j REDIRECT"));
-        assert!(at("--to-ports 15875") < at("-A PODWALL_CANARY"));
+        assert!(at("-j RETURN") < at("--dport 53 -m addrtype"));
+        assert!(at("--to-destination :15875") < at("-A PODWALL_CANARY"));
     }
 }
 

@@ -221,14 +221,25 @@ pub fn knock(place: &Place, to: SocketAddr) -> Result<(), io::ErrorKind> {
     }
 }
 
-/// Sends one datagram from a fresh port; gives the socket.
-pub fn send(place: &Place, to: SocketAddr, text: &str) -> UdpSocket {
-    let any: SocketAddr = match to {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+/// A fresh port, which may send to everybody.
+pub fn bound(place: &Place, family: Family) -> UdpSocket {
+    let any: SocketAddr = match family {
+        Family::Ipv4 => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        Family::Ipv6 => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let socket = place.enter(|| UdpSocket::bind(any).unwrap()).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_broadcast(true).unwrap();
+    socket
+}
+
+/// Sends one datagram from a fresh port; gives the socket.
+pub fn send(place: &Place, to: SocketAddr, text: &str) -> UdpSocket {
+    let family = match to {
+        SocketAddr::V4(_) => Family::Ipv4,
+        SocketAddr::V6(_) => Family::Ipv6,
+    };
+    let socket = bound(place, family);
     socket.send_to(text.as_bytes(), to).unwrap();
     socket
 }

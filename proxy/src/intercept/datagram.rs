@@ -1,8 +1,8 @@
 //! The listeners of UDP: a declared port of the pod is redirected to a socket of its own.
 //!
-//! The redirect hides the port that the client asked for, so each port has a listener of its own (P2). The
-//! address that a datagram came to is read beside it, and its answer leaves from there: a pod may have
-//! several addresses of a family, and the kernel undoes the redirect only for an answer from the right one.
+//! The rules put the listener's port in place of the one that the client asked for, so each port has a listener of
+//! its own (P2), and leave the address. It is read beside the datagram, and the answer leaves from there: a pod may
+//! have several addresses of a family, and the kernel undoes the rewrite only for an answer from the right one.
 //!
 //! May enter: datagrams and addresses. Deliberately absent: what becomes of them, and waiting.
 
@@ -64,8 +64,7 @@ pub struct DatagramDoor {
 pub struct Came {
     /// Who sent it.
     pub from: SourceAddr,
-    /// The address that it came to, and the application's port. What was sent to a group or to everybody
-    /// shows as that.
+    /// The address that the client sent it to, and the application's port.
     pub to: OriginalDst,
     /// How many bytes of the buffer it took.
     pub length: usize,
