@@ -2,7 +2,8 @@
 //! when room is short.
 //!
 //! `on_*` takes what happened, `next_expiry` says when to call again, `expire` does due work. `now` is
-//! always the caller's and must not go back. Every call is of constant time, whatever is known; due denials are forgotten one by one.
+//! always the caller's and must not go back. Every call is of constant time, whatever is known, but for two:
+//! due denials are forgotten one by one, and one that has waited is let in behind those used since its last datagram.
 //!
 //! Deliberately absent: sockets, clocks, and the decision; what the caller keeps of a session is a value
 //! that nobody looks into here. INVARIANT (P29): a flow is entered by [`SessionTable::on_datagram`], which

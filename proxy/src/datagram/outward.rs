@@ -40,10 +40,11 @@ impl Desk {
                         Ok(()) => {
                             open.carried.outward += count as u64;
                             account.carried(0, count as u64);
+                            // The kernel has seen it go; of what it did not take it knows nothing (P30).
+                            self.table.on_reply(id, Instant::now());
                         }
                         Err(_no_room_or_no_way) => account.datagram_dropped(Dropped::NoRoom),
                     }
-                    self.table.on_reply(id, Instant::now());
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use podwall_proxy::datagram::{HELD_BYTES, HELD_DATAGRAMS};
 
-use super::rig::{CART, NEWCOMER, ROGUE, Rig, pod};
+use super::rig::{CART, NEWCOMER, ROGUE, Rig, eventually, pod};
 
 const SESSIONS: &str = "podwall_udp_sessions";
 const HELD: &str = "podwall_udp_dropped_total{why=\"held\"}";
@@ -101,6 +101,28 @@ fn who_found_the_hold_full_may_wait_when_it_is_not() {
     rig.reaches("podwall_held", 1.0);
     rig.apply(pod("newcomer", "cart", NEWCOMER));
     rig.heard(b"wait");
+}
+
+/// What the kernel did not take it has not seen go, so its own time for the flow runs on (P30).
+#[test]
+fn p30_an_answer_that_was_not_sent_prolongs_nothing() {
+    let rig = Rig::with_idle(Duration::from_millis(500));
+    let client = rig.client(CART);
+    client.send(b"question").unwrap();
+    let from = rig.heard(b"question");
+    rig.close_the_way_back();
+    let is_over = || {
+        let _closed = rig.app.send_to(b"answer", from);
+        rig.lines().iter().any(|line| line["end"] == "idle")
+    };
+    eventually(&mut { is_over }, || "the session is kept".to_owned());
+    let line = rig.line("connection", "end", "idle");
+    assert_eq!(
+        (&line["bytes_in"], &line["bytes_out"]),
+        (&8.into(), &0.into()),
+        "{line}"
+    );
+    assert!(rig.metric("podwall_udp_dropped_total{why=\"no_room\"}") > 0.0);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,7 @@ pub struct Rig {
     pub recheck: Arc<Recheck>,
     pub app: UdpSocket,
     pub door: u16,
+    listener: socket2::Socket,
     account: Arc<Account>,
     log: Log,
     _phase: watch::Sender<DrainPhase>,
@@ -107,10 +109,25 @@ impl Rig {
 
     /// Room for so many sessions, and a hold that `hold` may change.
     pub fn with(sessions: usize, hold: impl FnOnce(&mut connection::Settings)) -> Self {
+        Self::build(sessions, IdleTimes::default(), hold)
+    }
+
+    /// Sessions may be silent for so long.
+    pub fn with_idle(one_way: Duration) -> Self {
+        let stream = one_way;
+        Self::build(1000, IdleTimes { one_way, stream }, |_| {})
+    }
+
+    fn build(
+        sessions: usize,
+        idle: IdleTimes,
+        hold: impl FnOnce(&mut connection::Settings),
+    ) -> Self {
         let app = UdpSocket::bind("127.0.0.1:0").unwrap();
         app.set_read_timeout(Some(PATIENCE)).unwrap();
         let listener = DatagramDoor::bind(app.local_addr().unwrap().port(), 0).unwrap();
         let door = listener.address().unwrap().port();
+        let same = listener.as_fd().try_clone_to_owned().unwrap();
         let world = World::new(ObjectName::new("shop", "web"), Nodes::default());
         let log = Log::default();
         let account = Account::new(log.clone(), Mode::Redirect).unwrap();
@@ -137,7 +154,7 @@ impl Rig {
         let entered = runtime.enter();
         let settings = Settings {
             sessions,
-            idle: IdleTimes::default(),
+            idle,
             keep_established: false,
         };
         let keeper = Keeper::new(doorkeeper, vec![listener], Arc::clone(&recheck), settings);
@@ -148,6 +165,7 @@ impl Rig {
             recheck,
             app,
             door,
+            listener: same.into(),
             account,
             log,
             _phase: phase,
@@ -181,6 +199,12 @@ impl Rig {
         client.set_read_timeout(Some(PATIENCE)).unwrap();
         client.connect((Ipv4Addr::LOCALHOST, self.door)).unwrap();
         client
+    }
+
+    /// From now on the kernel takes no answer for a client.
+    pub fn close_the_way_back(&self) {
+        // It says that nobody is connected, and does it all the same.
+        let _not_connected = self.listener.shutdown(std::net::Shutdown::Write);
     }
 
     /// The application hears these words; gives from where.

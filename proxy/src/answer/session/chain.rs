@@ -1,4 +1,4 @@
-//! Several orders over the same numbers, each change in constant time: links kept beside the slots.
+//! Several orders over the same numbers, each change at an end in constant time: links kept beside the slots.
 //!
 //! Deliberately absent: what a number stands for, and which order it is in; the caller knows both.
 
@@ -47,19 +47,28 @@ impl Order {
 impl Chain {
     /// Puts `at`, which is in no order, to the end of `order`.
     pub(super) fn push(&mut self, order: &mut Order, at: u32) {
-        let links = Links {
-            before: order.last,
-            after: NONE,
-        };
+        self.push_before(order, at, |_| false);
+    }
+
+    /// The same, but before those at the end that are `later`.
+    pub(super) fn push_before(&mut self, order: &mut Order, at: u32, later: impl Fn(u32) -> bool) {
+        let (mut before, mut after) = (order.last, NONE);
+        while let Some(last) = some(before).filter(|last| later(*last)) {
+            (before, after) = (self.0[last as usize].before, last);
+        }
+        let links = Links { before, after };
         if self.0.len() <= at as usize {
             self.0.resize(at as usize + 1, links);
         }
         self.0[at as usize] = links;
-        match some(order.last) {
-            Some(last) => self.0[last as usize].after = at,
+        match some(before) {
+            Some(before) => self.0[before as usize].after = at,
             None => order.first = at,
         }
-        order.last = at;
+        match some(after) {
+            Some(after) => self.0[after as usize].before = at,
+            None => order.last = at,
+        }
         order.len += 1;
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Entry<S> {
     pub(super) answered: bool,
     pub(super) generation: u64,
     pub(super) began: Instant,
+    /// When its last datagram came.
+    pub(super) heard: Instant,
     pub(super) used: Instant,
     pub(super) value: S,
 }

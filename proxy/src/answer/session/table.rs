@@ -55,8 +55,11 @@ impl<S> SessionTable<S> {
         let Some(&at) = self.known.get(&flow) else {
             return (self.enter(flow, generation, now, first()), Seen::First);
         };
-        let (standing, stamp) = match &self.slots[at as usize].entry {
-            Some(entry) => (entry.standing, entry.generation),
+        let (standing, stamp) = match &mut self.slots[at as usize].entry {
+            Some(entry) => {
+                entry.heard = now;
+                (entry.standing, entry.generation)
+            }
             // INVARIANT: `known` holds occupied slots only.
             None => (Standing::Waiting, generation),
         };
@@ -202,6 +205,7 @@ impl<S> SessionTable<S> {
             answered: false,
             generation,
             began: now,
+            heard: now,
             used: now,
             value,
         };
@@ -232,11 +236,16 @@ impl<S> SessionTable<S> {
         self.set_age(at, None);
         let evicted = self.make_room(source, standing);
         if let Some(entry) = &mut self.slots[at as usize].entry {
+            let has_waited = entry.standing == Standing::Waiting;
+            // The kernel's time has run since the last datagram, not since we made up our mind (P30).
+            entry.used = match standing {
+                Standing::Admitted if has_waited => entry.heard,
+                _ => now,
+            };
             entry.standing = standing;
             entry.generation = generation;
             entry.answered = false;
             entry.began = now;
-            entry.used = now;
         }
         let order = self.sources.entry((source, standing)).or_default();
         self.by_source.push(order, at);
@@ -328,12 +337,19 @@ impl<S> SessionTable<S> {
         let Some(entry) = &mut self.slots[at as usize].entry else {
             return;
         };
-        let before = std::mem::replace(&mut entry.age, age);
+        let (before, used) = (std::mem::replace(&mut entry.age, age), entry.used);
         if let Some(before) = before {
             self.ages.remove(&mut self.orders[before as usize], at);
         }
         if let Some(age) = age {
-            self.ages.push(&mut self.orders[age as usize], at);
+            let slots = &self.slots;
+            // None is, but where one that has waited is let in: those that were used since its last datagram.
+            let later = |other: u32| {
+                let other = slots[other as usize].entry.as_ref();
+                other.is_some_and(|other| other.used > used)
+            };
+            self.ages
+                .push_before(&mut self.orders[age as usize], at, later);
         }
     }
 

@@ -165,6 +165,35 @@ fn p30_a_session_is_forgotten_no_later_than_the_kernel_forgets() {
     assert_eq!(bench.table.next_expiry(), None);
 }
 
+/// The kernel knows nothing of the wait: its time runs from the last datagram, in whatever order the answers come.
+#[test]
+fn p30_who_has_waited_is_forgotten_counted_from_its_last_datagram() {
+    let mut bench = Bench::new();
+    let begun = bench.now;
+    let millis = Duration::from_millis;
+    let (first, _) = bench.datagram("10.0.0.1:1", 1);
+    bench.after(millis(100));
+    bench.datagram("10.0.0.1:1", 1);
+    bench.after(millis(200));
+    let (second, _) = bench.datagram("10.0.0.2:1", 1);
+    bench.after(millis(200));
+    bench.admit("10.0.0.3:1");
+    bench.after(millis(300));
+    for id in [second, first] {
+        bench.table.admit(id, 1, bench.now);
+    }
+    for (last, client) in [
+        (100, "10.0.0.1:1"),
+        (300, "10.0.0.2:1"),
+        (500, "10.0.0.3:1"),
+    ] {
+        let due = begun + millis(last) + ONE_WAY_IDLE;
+        assert_eq!(bench.table.next_expiry(), Some(due), "{client}");
+        bench.now = due;
+        assert_eq!(bench.idle(), [client]);
+    }
+}
+
 #[test]
 fn a_session_that_nobody_has_answered_for_long_is_no_stream() {
     let mut bench = Bench::new();
