@@ -120,12 +120,12 @@ impl DatagramDoor {
     }
 
     fn receive_one(&self, buffer: &mut [u8]) -> nix::Result<Option<Came>> {
-        let mut room = [0_u8; CONTROL_ROOM];
+        let mut room = ControlRoom([0; CONTROL_ROOM]);
         let mut parts = [IoSliceMut::new(buffer)];
         let got = recvmsg::<SockaddrStorage>(
             self.socket.as_raw_fd(),
             &mut parts,
-            Some(&mut room),
+            Some(&mut room.0),
             MsgFlags::MSG_DONTWAIT,
         )?;
         let from = got.address.as_ref().and_then(socket_address);
@@ -196,6 +196,12 @@ impl AsFd for DatagramDoor {
 /// Room for what the kernel tells beside a datagram: the larger of the two families' packet information
 /// with its head, and to spare.
 const CONTROL_ROOM: usize = 64;
+
+/// That room, aligned as the heads of what the kernel writes there must be: `nix` makes references to them.
+#[repr(align(8))]
+struct ControlRoom([u8; CONTROL_ROOM]);
+
+const _: () = assert!(align_of::<libc::cmsghdr>() <= align_of::<ControlRoom>());
 
 fn on(address: SocketAddr) -> io::Result<(Socket, bool)> {
     let kind = Type::DGRAM.nonblocking();
