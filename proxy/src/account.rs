@@ -59,10 +59,12 @@ pub struct Revocation {
 pub enum Dropped {
     /// Its flow is denied.
     Denied,
-    /// Its flow is held, and as much waits already as may.
+    /// Its flow is held, and as much waits already as may; or podwall ended before there was an answer.
     Held,
     /// The kernel had no room for it, towards the application or the client.
     NoRoom,
+    /// The kernel did not take it for another reason: no local port, no route, a rule of others, nobody listens.
+    NoWay,
 }
 
 impl Dropped {
@@ -73,6 +75,7 @@ impl Dropped {
             Self::Denied => "denied",
             Self::Held => "held",
             Self::NoRoom => "no_room",
+            Self::NoWay => "no_way",
         }
     }
 }
@@ -162,7 +165,12 @@ impl Account {
 
     /// Counts a datagram that went no further.
     pub fn datagram_dropped(&self, why: Dropped) {
-        self.metrics.datagram_dropped(why);
+        self.datagrams_dropped(why, 1);
+    }
+
+    /// Counts so many of them.
+    pub fn datagrams_dropped(&self, why: Dropped, count: usize) {
+        self.metrics.datagrams_dropped(why, count);
     }
 
     /// Counts an ICMP error that the application's side answered a datagram with.

@@ -1,11 +1,12 @@
 //! The application's side: away, back, and at a port that the kernel would hand out.
 
-use podwall_lab::wait_until;
+use podwall_lab::{PodSpec, wait_until};
 
 use super::stage::{App, Client, DNS, MDNS, both, guarded, guarded_with, line, metric, reaches};
 use crate::support::{CART_ONLY, SOON};
 
 const UNREACHABLE: &str = "podwall_udp_app_unreachable_total";
+const NO_WAY: &str = "podwall_udp_dropped_total{why=\"no_way\"}";
 
 #[test]
 fn an_application_that_is_away_is_counted_hurts_nobody_else_and_is_found_when_it_is_back() {
@@ -65,6 +66,32 @@ fn a_session_that_nobody_answered_says_so_at_its_end() {
         scene.sidecar().process().wait(SOON).unwrap().code(),
         Some(0)
     );
+}
+
+/// Every datagram that waited for a session which cannot be is counted.
+#[test]
+fn p07_what_waited_for_a_session_without_a_local_port_is_counted_whole() {
+    let mut scene = guarded(CART_ONLY);
+    let range = "net/ipv4/ip_local_port_range";
+    let one = format!("{MDNS} {MDNS}");
+    scene.web.place().sysctl(range, &one).unwrap();
+    for (family, to) in both(&scene.web, MDNS).into_iter().enumerate() {
+        let before = metric(&scene, NO_WAY);
+        // Its own hold decides whether the change is in time; a loaded machine has more than one attempt.
+        let is_let_in = (0..10).any(|attempt| {
+            let name = format!("newcomer{family}{attempt}");
+            let spec = PodSpec::new("shop", &name).label("app", "cart");
+            let newcomer = scene.lab.pod(spec.unannounced()).unwrap();
+            let client = Client::new(&newcomer, to);
+            for _ in 0..3 {
+                client.say(b"anybody there");
+            }
+            scene.lab.announce("shop", &name).unwrap();
+            line(&scene, "connection", client.address())["end"] == "no_local_port"
+        });
+        assert!(is_let_in, "{}", scene.sidecar().process().output_so_far());
+        reaches(&scene, NO_WAY, before + 3.0);
+    }
 }
 
 /// Both ends of an application's leg are the pod's: where nobody listens the kernel may give it the very port that it

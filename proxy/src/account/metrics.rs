@@ -279,9 +279,12 @@ impl Metrics {
         Gauged::count(&self.udp.sessions)
     }
 
-    pub(super) fn datagram_dropped(&self, why: Dropped) {
-        let why = why.label();
-        self.udp.dropped.get_or_create(&WhyLabel { why }).inc();
+    pub(super) fn datagrams_dropped(&self, why: Dropped, count: usize) {
+        if count > 0 {
+            let why = why.label();
+            let dropped = self.udp.dropped.get_or_create(&WhyLabel { why });
+            dropped.inc_by(count as u64);
+        }
     }
 
     pub(super) fn app_unreachable(&self) {

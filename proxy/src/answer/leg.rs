@@ -40,6 +40,8 @@ pub enum Passed {
     NotNow,
     /// The application's side has answered an earlier datagram with an error: nobody listens.
     Unreachable,
+    /// The kernel does not do it, whatever room there is.
+    Failed,
 }
 
 /// The application's leg.
@@ -107,7 +109,14 @@ fn outcome(result: io::Result<usize>) -> Passed {
             Some(Errno::CONNREFUSED | Errno::HOSTUNREACH | Errno::NETUNREACH) => {
                 Passed::Unreachable
             }
-            _ => Passed::NotNow,
+            _ if is_want_of_room(&error) => Passed::NotNow,
+            _ => Passed::Failed,
         },
     }
+}
+
+/// Whether the kernel has no room for a datagram now, so that a later one may go.
+pub fn is_want_of_room(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM))
 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::readiness::{Readiness, Ready};
 use super::session::{Session, State};
 use super::{DRAIN_IDLE, DatagramError};
-use crate::account::{Account, Revocation};
+use crate::account::{Account, Dropped, Revocation};
 use crate::answer::relay::Carried;
 use crate::answer::session::{FlowKey, SessionId, SessionTable, Standing};
 use crate::arrival::Mode;
@@ -104,6 +104,8 @@ impl Desk {
             State::Fresh | State::Denied(_) => {}
             State::Held(held) => {
                 session.held = held.began.elapsed();
+                self.account()
+                    .datagrams_dropped(Dropped::Held, held.datagrams.len());
                 self.farewell(key, &session, held.ruling, Carried::default(), end);
             }
             State::Open(open) => {
@@ -144,9 +146,13 @@ impl Desk {
         }
     }
 
-    /// Lets nobody in any more.
+    /// Lets nobody in any more, who waits neither.
     pub(super) fn drain(&mut self) {
         self.draining = true;
+        let waiting: Vec<SessionId> = self.table.all(Standing::Waiting).collect();
+        for id in waiting {
+            self.decide_held(id, true);
+        }
         self.table.shorten_idle(DRAIN_IDLE);
         match self.table.count(Standing::Admitted) {
             0 => {}

@@ -176,7 +176,14 @@ impl Desk {
         });
         let leg = match leg {
             Ok(leg) => leg,
-            Err(why) => return self.not_opened(id, ruling, generation, &why),
+            Err(why) => {
+                let lost = match why {
+                    NoLeg::Exhausted(..) => Dropped::NoRoom,
+                    NoLeg::NoLocalPort(_) | NoLeg::Unreachable(..) => Dropped::NoWay,
+                };
+                self.account().datagrams_dropped(lost, datagrams.len());
+                return self.not_opened(id, ruling, generation, &why);
+            }
         };
         let (now, counted) = (Instant::now(), self.account().session());
         if let Some((_, session)) = self.table.get_mut(id) {
@@ -216,7 +223,6 @@ impl Desk {
         } else {
             self.table.deny(id, generation, Instant::now());
         }
-        self.account().datagram_dropped(Dropped::NoRoom);
     }
 
     /// Passes a datagram on to the application.
@@ -238,7 +244,8 @@ impl Desk {
                 open.carried.inward += count as u64;
                 account.carried(count as u64, 0);
             }
-            Passed::NotNow | Passed::Unreachable => account.datagram_dropped(Dropped::NoRoom),
+            Passed::NotNow => account.datagram_dropped(Dropped::NoRoom),
+            Passed::Unreachable | Passed::Failed => account.datagram_dropped(Dropped::NoWay),
         }
     }
 }

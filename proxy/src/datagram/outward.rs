@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::desk::Desk;
 use super::session::State;
 use crate::account::Dropped;
-use crate::answer::leg::Passed;
+use crate::answer::leg::{Passed, is_want_of_room};
 use crate::answer::session::SessionId;
 use crate::farewell::End;
 
@@ -26,7 +26,7 @@ impl Desk {
                 return;
             };
             match open.leg.receive(buffer) {
-                Passed::NotNow => return,
+                Passed::NotNow | Passed::Failed => return,
                 Passed::Unreachable => {
                     open.is_unreachable = true;
                     account.app_unreachable();
@@ -43,7 +43,10 @@ impl Desk {
                             // The kernel has seen it go; of what it did not take it knows nothing (P30).
                             self.table.on_reply(id, Instant::now());
                         }
-                        Err(_no_room_or_no_way) => account.datagram_dropped(Dropped::NoRoom),
+                        Err(error) if is_want_of_room(&error) => {
+                            account.datagram_dropped(Dropped::NoRoom);
+                        }
+                        Err(_no_way) => account.datagram_dropped(Dropped::NoWay),
                     }
                 }
             }

@@ -7,6 +7,7 @@ use super::session::State;
 use crate::account::Dropped;
 use crate::answer::session::{Due, SessionId, Standing};
 use crate::farewell::End;
+use crate::ruling::Refusal;
 use crate::world::Touched;
 
 impl Desk {
@@ -73,12 +74,16 @@ impl Desk {
     }
 
     /// Decides about who waits, if that is certain by now, or `at_last`.
-    fn decide_held(&mut self, id: SessionId, at_last: bool) {
+    pub(super) fn decide_held(&mut self, id: SessionId, at_last: bool) {
         let generation = self.generation();
         let Some((key, _)) = self.table.get(id) else {
             return;
         };
-        let ruling = match self.ask(key) {
+        let asked = match self.draining {
+            true => Err(Refusal::Draining),
+            false => self.ask(key),
+        };
+        let ruling = match asked {
             Ok(ruling) => ruling,
             Err(refusal) => refusal.into(),
         };
@@ -102,9 +107,8 @@ impl Desk {
             self.open(id, ruling, generation, &datagrams);
         } else {
             self.deny(id, ruling, generation);
-            for _ in &datagrams {
-                self.account().datagram_dropped(Dropped::Denied);
-            }
+            self.account()
+                .datagrams_dropped(Dropped::Denied, datagrams.len());
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use podwall_proxy::connection::DrainPhase;
 use podwall_proxy::datagram::{HELD_BYTES, HELD_DATAGRAMS};
 
 use super::rig::{CART, NEWCOMER, ROGUE, Rig, eventually, pod};
@@ -80,6 +81,44 @@ fn a_held_flow_keeps_its_first_datagrams_and_no_more() {
     assert_eq!(lengths, [5, 5, 5, 5, 11, HELD_BYTES]);
 }
 
+/// Who waits while podwall stops is not let in any more, and hears no later than others.
+#[test]
+fn who_waits_is_refused_when_podwall_begins_to_stop() {
+    let rig = Rig::with(1000, |settings| {
+        settings.hold_time = Duration::from_secs(60)
+    });
+    let waiting = rig.client(NEWCOMER);
+    for _ in 0..3 {
+        waiting.send(b"wait").unwrap();
+    }
+    rig.reaches("podwall_held", 1.0);
+    rig.phase(DrainPhase::Draining);
+    let line = rig.line("connection", "source", NEWCOMER.to_string());
+    assert_eq!(
+        (&line["end"], &line["reason"]),
+        (&"denied".into(), &"draining".into()),
+        "{line}"
+    );
+    rig.reaches("podwall_udp_dropped_total{why=\"denied\"}", 3.0);
+}
+
+#[test]
+fn what_waits_when_podwall_ends_is_counted() {
+    let rig = Rig::with(1000, |settings| {
+        settings.hold_time = Duration::from_secs(60)
+    });
+    let waiting = rig.client(NEWCOMER);
+    for _ in 0..3 {
+        waiting.send(b"wait").unwrap();
+    }
+    let early = rig.client(CART);
+    rig.talk(&early);
+    rig.phase(DrainPhase::Over);
+    let line = rig.line("connection", "source", NEWCOMER.to_string());
+    assert_eq!(line["end"], "stopped", "{line}");
+    rig.reaches(HELD, 3.0);
+}
+
 /// No place to wait in is not a reason to stay refused: there may be one for the next datagram.
 #[test]
 fn who_found_the_hold_full_may_wait_when_it_is_not() {
@@ -122,7 +161,7 @@ fn p30_an_answer_that_was_not_sent_prolongs_nothing() {
         (&8.into(), &0.into()),
         "{line}"
     );
-    assert!(rig.metric("podwall_udp_dropped_total{why=\"no_room\"}") > 0.0);
+    assert!(rig.metric("podwall_udp_dropped_total{why=\"no_way\"}") > 0.0);
 }
 
 #[test]

@@ -67,7 +67,7 @@ pub struct Rig {
     listener: socket2::Socket,
     account: Arc<Account>,
     log: Log,
-    _phase: watch::Sender<DrainPhase>,
+    phase: watch::Sender<DrainPhase>,
     _runtime: Runtime,
 }
 
@@ -168,7 +168,7 @@ impl Rig {
             listener: same.into(),
             account,
             log,
-            _phase: phase,
+            phase,
             _runtime: runtime,
         };
         rig.resync(SHOP);
@@ -199,6 +199,11 @@ impl Rig {
         client.set_read_timeout(Some(PATIENCE)).unwrap();
         client.connect((Ipv4Addr::LOCALHOST, self.door)).unwrap();
         client
+    }
+
+    /// The keeper is told to go on to this phase.
+    pub fn phase(&self, phase: DrainPhase) {
+        self.phase.send(phase).unwrap();
     }
 
     /// From now on the kernel takes no answer for a client.
