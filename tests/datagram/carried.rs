@@ -1,6 +1,6 @@
 //! What is let in is carried whole, both ways, and the answer comes from where the client has asked.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 
 use podwall_lab::{Pod, PodSpec, Signal};
 
@@ -165,6 +165,43 @@ fn s68_the_pods_own_datagrams_to_itself_pass() {
     }
     assert!(scene.sidecar().log().is_empty());
     assert_eq!(metric(&scene, "podwall_udp_sessions"), 0.0);
+}
+
+/// The kernel keeps the pair of ports for the session's answers: what the application itself sends between the same two
+/// leaves from another port, as the honest limits say. Towards another port of that very client it does not.
+#[test]
+fn the_pods_own_datagram_between_the_ends_of_a_session_leaves_from_another_port() {
+    let scene = guarded(CART_ONLY);
+    let app = App::listen(&scene.web, DNS);
+    for to in both(&scene.web, DNS) {
+        let [in_session, other] = [4000, 4001].map(|port| {
+            let at = SocketAddr::new(own(&scene.cart, to), port);
+            let socket = scene.cart.place().enter(|| UdpSocket::bind(at).unwrap());
+            let socket = socket.unwrap();
+            socket.set_read_timeout(Some(SOON)).unwrap();
+            socket
+        });
+        let hear = |socket: &UdpSocket| {
+            let mut buffer = [0; 64];
+            let (length, from) = socket.recv_from(&mut buffer).expect("a datagram");
+            assert_eq!(from.ip(), to.ip());
+            (buffer[..length].to_vec(), from.port())
+        };
+        in_session.send_to(b"a question", to).unwrap();
+        let (_, leg) = app.hear();
+        app.answer(b"the answer", leg);
+        assert_eq!(hear(&in_session), (b"the answer".to_vec(), DNS));
+        for client in [&in_session, &other] {
+            app.answer(b"of my own", client.local_addr().unwrap());
+        }
+        let (words, port) = hear(&in_session);
+        assert_eq!(words, b"of my own");
+        assert_ne!(port, DNS, "towards {to}");
+        assert_eq!(hear(&other), (b"of my own".to_vec(), DNS), "{to}");
+        // The session goes on.
+        app.answer(b"once more", leg);
+        assert_eq!(hear(&in_session), (b"once more".to_vec(), DNS));
+    }
 }
 
 #[test]
