@@ -190,6 +190,11 @@ impl Account {
         self.metrics.decided(took);
     }
 
+    /// Counts an ICMP error that an answer to a UDP client met; `why` says which.
+    pub fn client_error(&self, why: &'static str) {
+        self.metrics.client_error(why);
+    }
+
     /// Counts a packet of mode queue that was refused without asking anybody: `why` names the header and field that
     /// cannot be read, or what else stood in the way.
     pub fn unreadable(&self, why: &'static str) {

@@ -291,6 +291,13 @@ impl Metrics {
         self.udp.unreachable.inc();
     }
 
+    pub(super) fn client_error(&self, why: &'static str) {
+        self.udp
+            .client_errors
+            .get_or_create(&WhyLabel { why })
+            .inc();
+    }
+
     pub(super) fn evicted(&self) {
         self.udp.evicted.inc();
     }
@@ -352,6 +359,7 @@ struct Udp {
     sessions: Gauge,
     dropped: Family<WhyLabel, Counter>,
     unreachable: Counter,
+    client_errors: Family<WhyLabel, Counter>,
     evicted: Counter,
 }
 
@@ -365,6 +373,11 @@ impl Udp {
             "udp_app_unreachable",
             "ICMP errors that the application's side answered datagrams with",
             self.unreachable.clone(),
+        );
+        registry.register(
+            "udp_client_errors",
+            "ICMP errors that answers to UDP clients met",
+            self.client_errors.clone(),
         );
         registry.register(
             "udp_evicted",

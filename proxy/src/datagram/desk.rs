@@ -48,6 +48,10 @@ impl Desk {
     ) -> Result<(), DatagramError> {
         match ready {
             Ready::Door(door) => self.on_door(door, buffer),
+            Ready::Errors(door) => {
+                self.on_errors(door);
+                Ok(())
+            }
             Ready::Leg(id) => {
                 self.on_leg(id, buffer);
                 Ok(())

@@ -9,10 +9,24 @@ use crate::answer::leg::{Passed, is_want_of_room};
 use crate::answer::session::SessionId;
 use crate::farewell::End;
 
-/// How many answers of one session are taken before others have their turn.
+/// How many answers of one session, or errors of one listener, are taken before others have their turn.
 const AT_A_TIME: usize = 16;
 
 impl Desk {
+    /// Counts what answers of a listener met on their way. It ends no session: anybody can say such a thing, and the
+    /// client may be back.
+    pub(super) fn on_errors(&self, door: usize) {
+        let Some(listener) = self.doors.get(door) else {
+            return;
+        };
+        for _ in 0..AT_A_TIME {
+            let Some(error) = listener.next_error() else {
+                return;
+            };
+            self.account().client_error(error.label());
+        }
+    }
+
     /// Takes what the application has sent. A session that is over, or another's by now, has nothing.
     pub(super) fn on_leg(&mut self, id: SessionId, buffer: &mut [u8]) {
         for _ in 0..AT_A_TIME {

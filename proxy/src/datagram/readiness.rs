@@ -23,6 +23,8 @@ const AT_A_TIME: usize = 64;
 pub(super) enum Ready {
     /// The listener of this number.
     Door(usize),
+    /// The errors that answers of that listener met. Reading its datagrams comes after it, which takes what is left.
+    Errors(usize),
     /// The application's leg of this session, if that is there still.
     Leg(SessionId),
 }
@@ -66,8 +68,13 @@ impl Readiness {
 fn waiting(epoll: &OwnedFd, ready: &mut Vec<Ready>) -> Result<usize, Errno> {
     let mut room = [const { MaybeUninit::uninit() }; AT_A_TIME];
     let (events, _) = epoll::wait(epoll, &mut room, Some(&AT_ONCE))?;
-    let told = events.iter().map(|event| event.data.u64());
-    ready.extend(told.map(Ready::from_number));
+    for event in events.iter() {
+        let (flags, what) = (event.flags, Ready::from_number(event.data.u64()));
+        if let (Ready::Door(door), true) = (what, flags.contains(EventFlags::ERR)) {
+            ready.push(Ready::Errors(door));
+        }
+        ready.push(what);
+    }
     Ok(events.len())
 }
 
@@ -82,7 +89,7 @@ const FIRST_DOOR: u64 = u64::MAX - u16::MAX as u64;
 impl Ready {
     fn number(self) -> u64 {
         match self {
-            Self::Door(door) => FIRST_DOOR + door as u64,
+            Self::Door(door) | Self::Errors(door) => FIRST_DOOR + door as u64,
             Self::Leg(id) => id.number(),
         }
     }

@@ -4,6 +4,9 @@
 //! its own (P2), and leave the address. It is read beside the datagram, and the answer leaves from there: a pod may
 //! have several addresses of a family, and the kernel undoes the rewrite only for an answer from the right one.
 //!
+//! ICMP errors that answers met are told to whoever sends or receives next, though they say nothing of that
+//! datagram: such a one is sent, or asked for, again.
+//!
 //! May enter: datagrams and addresses. Deliberately absent: what becomes of them, and waiting.
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -20,8 +23,11 @@ use socket2::{Domain, Socket, Type};
 
 use crate::arrival::{OriginalDst, SourceAddr};
 
+mod errors;
 #[cfg(test)]
 mod tests;
+
+pub use errors::ClientError;
 
 /// The largest datagram that there is, rounded up; a buffer of this size takes each whole.
 pub const LARGEST: usize = 64 << 10;
@@ -110,9 +116,9 @@ impl DatagramDoor {
     /// Where the kernel fails to hand one over; [`DatagramDoorError::Lost`] is for the caller to say.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Came>> {
         loop {
-            match self.receive_one(buffer) {
+            match insisting(|| self.receive_one(buffer)) {
                 Ok(Some(came)) => return Ok(Some(came)),
-                Ok(None) | Err(nix::errno::Errno::EINTR) => {}
+                Ok(None) => {}
                 Err(nix::errno::Errno::EAGAIN) => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
@@ -120,7 +126,7 @@ impl DatagramDoor {
     }
 
     fn receive_one(&self, buffer: &mut [u8]) -> nix::Result<Option<Came>> {
-        let mut room = ControlRoom([0; CONTROL_ROOM]);
+        let mut room = ControlRoom::new();
         let mut parts = [IoSliceMut::new(buffer)];
         let got = recvmsg::<SockaddrStorage>(
             self.socket.as_raw_fd(),
@@ -145,6 +151,16 @@ impl DatagramDoor {
     /// # Errors
     /// Where the kernel does not take it now.
     pub fn answer(&self, bytes: &[u8], client: SourceAddr, own: OriginalDst) -> io::Result<()> {
+        Ok(insisting(|| self.send_one(bytes, client, own))?)
+    }
+
+    /// What an earlier answer met on its way, if the kernel has heard of it already. Whoever polls the listener is told
+    /// of an error until all of them are taken.
+    pub fn next_error(&self) -> Option<ClientError> {
+        errors::next(&self.socket)
+    }
+
+    fn send_one(&self, bytes: &[u8], client: SourceAddr, own: OriginalDst) -> nix::Result<()> {
         let (fd, parts) = (self.socket.as_raw_fd(), [IoSlice::new(bytes)]);
         let flags = MsgFlags::MSG_DONTWAIT;
         match (client.socket(), own.ip(), self.is_dual) {
@@ -193,13 +209,35 @@ impl AsFd for DatagramDoor {
     }
 }
 
-/// Room for what the kernel tells beside a datagram: the larger of the two families' packet information
-/// with its head, and to spare.
-const CONTROL_ROOM: usize = 64;
+/// How many errors of earlier answers one call passes over. More have come meanwhile only where somebody floods us
+/// with them.
+const PASSED_OVER: usize = 4;
+
+/// Does again what has failed, a few times, but for want of room or where nothing is there.
+fn insisting<T>(mut attempt: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    use nix::errno::Errno;
+    for _ in 0..PASSED_OVER {
+        match attempt() {
+            Err(error) if !matches!(error, Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM) => {}
+            other => return other,
+        }
+    }
+    attempt()
+}
+
+/// Room for what the kernel tells beside a datagram: packet information of a family, or an error with the address of
+/// who reports it, each with its head, and to spare.
+const CONTROL_ROOM: usize = 256;
 
 /// That room, aligned as the heads of what the kernel writes there must be: `nix` makes references to them.
 #[repr(align(8))]
 struct ControlRoom([u8; CONTROL_ROOM]);
+
+impl ControlRoom {
+    const fn new() -> Self {
+        Self([0; CONTROL_ROOM])
+    }
+}
 
 const _: () = assert!(align_of::<libc::cmsghdr>() <= align_of::<ControlRoom>());
 
@@ -214,6 +252,7 @@ fn on(address: SocketAddr) -> io::Result<(Socket, bool)> {
     } else {
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
     }
+    errors::ask_for(&socket, is_dual)?;
     socket.bind(&address.into())?;
     Ok((socket, is_dual))
 }

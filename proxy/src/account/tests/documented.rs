@@ -46,6 +46,7 @@ fn every_metric_is_documented_with_its_type() {
     account.farewell(&denied());
     account.revoked(&revocation());
     account.datagram_dropped(Dropped::Held);
+    account.client_error("too_big");
     account.unreadable("tcp_short");
     let text = account.render(&reading());
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
@@ -67,6 +68,7 @@ fn every_label_is_documented() {
     account.farewell(&denied());
     account.revoked(&revocation());
     account.datagram_dropped(Dropped::Held);
+    account.client_error("too_big");
     account.unreadable("tcp_short");
     let text = account.render(&reading());
     for row in table("Metrics") {
