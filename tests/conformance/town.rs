@@ -49,7 +49,7 @@ pub struct Town {
     pub lab: Lab,
     labelled: BTreeMap<&'static str, Labels>,
     steps: u32,
-    /// How many questions were put by raw packets; each has source ports of its own.
+    /// How many questions of UDP and SCTP were put; each has source ports of its own.
     pub questions: Counter,
 }
 

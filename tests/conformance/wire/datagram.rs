@@ -12,6 +12,9 @@ use crate::conformance::table::{Ask, Family};
 use crate::conformance::town::{Resident, Town};
 use crate::support::SOON;
 
+/// Source ports of one question, from here on; each datagram has one of its own.
+const FIRST: u16 = 20_000;
+
 /// A datagram under way.
 struct Sent<'a> {
     from: &'a Resident,
@@ -22,11 +25,14 @@ struct Sent<'a> {
 }
 
 pub fn ask(town: &Town, ask: &Ask) -> Vec<Row> {
+    // A port is not used twice, so that no earlier denial is taken for this one, nor keeps it from having its line.
+    let mut port = FIRST + town.questions.next() * 1000;
     let mut all = Vec::new();
     for from in &town.residents {
         for to in &town.residents {
             for family in &ask.families {
-                let socket = send(from, (to.address(*family), ask.port).into());
+                port += 1;
+                let socket = send(from, port, (to.address(*family), ask.port).into());
                 all.push(Sent {
                     from,
                     to,
@@ -57,13 +63,13 @@ pub fn ask(town: &Town, ask: &Ask) -> Vec<Row> {
     rows.collect()
 }
 
-fn send(from: &Resident, to: SocketAddr) -> UdpSocket {
+fn send(from: &Resident, port: u16, to: SocketAddr) -> UdpSocket {
     let any: IpAddr = match to {
         SocketAddr::V4(_) => [0; 4].into(),
         SocketAddr::V6(_) => [0; 16].into(),
     };
     let open = || {
-        let socket = UdpSocket::bind((any, 0))?;
+        let socket = UdpSocket::bind((any, port))?;
         socket.connect(to)?;
         socket.set_nonblocking(true)?;
         socket.send(b"who is there?")?;
