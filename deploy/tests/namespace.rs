@@ -6,7 +6,7 @@ mod common;
 use std::net::IpAddr;
 
 use common::backends::backends;
-use common::wishes::{queue, wanted, wishes};
+use common::wishes::{queue, wanted, wishes, with};
 use common::{Namespace, dump, ip, iptables, restore, save, with_eth};
 use podwall_deploy::{
     Backend, Difference, Family, Redirect, RedirectError, UdpDeny, Wanted, check, gateways,
@@ -70,7 +70,8 @@ fn p19_removal_leaves_what_was_there_before() {
 /// Takes away or changes each rule alone: check must see each, and install must mend what is ours.
 #[test]
 fn p19_check_sees_every_single_change_of_mode_redirect() {
-    sees_every_single_change("p19_check_sees_every_change_redirect", &wanted());
+    let [_, with_options, ..] = wishes();
+    sees_every_single_change("p19_check_sees_every_change_redirect", &with_options);
 }
 
 #[test]
@@ -165,6 +166,10 @@ fn p19_other_flags_replace_the_old_rules_and_are_named_with_both_values() {
         with_eth();
         let redirect = Redirect::new(25006, 25007).unwrap();
         let other = Wanted::new(redirect, ["10.1.0.2".parse().unwrap()]).unwrap();
+        let udp = |ports: &[u16], first: u16| {
+            let mode = Redirect::new(15006, 15007).unwrap();
+            with(mode.with_udp_ports(ports.iter().copied(), first).unwrap())
+        };
         for (old, new, named) in [
             (
                 wanted(),
@@ -174,6 +179,14 @@ fn p19_other_flags_replace_the_old_rules_and_are_named_with_both_values() {
                     "installed --canary-port 15007, wanted --canary-port 25007",
                     "installed --node-address 10.1.0.1,10.1.0.9,fd00::1, wanted --node-address 10.1.0.2",
                 ][..],
+            ),
+            (
+                udp(&[53, 5353], 15874),
+                udp(&[53], 15880),
+                &[
+                    "installed --udp-port 53,5353, wanted --udp-port 53",
+                    "installed --udp-listen-port 15874, wanted --udp-listen-port 15880",
+                ],
             ),
             (
                 queue("5:2", UdpDeny::Drop),

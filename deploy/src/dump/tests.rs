@@ -54,6 +54,14 @@ fn different_rules_stay_different() {
             "-p tcp -j REDIRECT --to-ports 10",
         ),
         (
+            "-p udp -j DNAT --to-destination :1",
+            "-p udp -j DNAT --to-destination :10",
+        ),
+        (
+            "-p udp -j DNAT --to-destination :1",
+            "-p udp -m addrtype --dst-type LOCAL -j DNAT --to-destination :1",
+        ),
+        (
             "-m conntrack --ctstate ESTABLISHED",
             "-m conntrack --ctstate ESTABLISHED,RELATED",
         ),
