@@ -32,6 +32,7 @@ struct Cut {
     since: Instant,
     next: Instant,
     wait: Duration,
+    looked: bool,
     quiet: u8,
     announced: bool,
     complained: bool,
@@ -44,6 +45,7 @@ impl Cuts {
             since: now,
             next: now,
             wait: FIRST_WAIT,
+            looked: false,
             quiet: 0,
             announced: false,
             complained: false,
@@ -56,6 +58,12 @@ impl Cuts {
     pub(super) fn take_due(&self, now: Instant) -> Vec<Tuple> {
         let due = self.0.iter().filter(|(_, cut)| cut.next <= now);
         due.map(|(tuple, _)| *tuple).collect()
+    }
+
+    /// Those of them that nobody has looked at yet.
+    pub(super) fn take_new(&self) -> Vec<Tuple> {
+        let new = self.0.iter().filter(|(_, cut)| !cut.looked);
+        new.map(|(tuple, _)| *tuple).collect()
     }
 
     /// When to look again.
@@ -78,6 +86,7 @@ impl Cuts {
         now: Instant,
     ) -> Option<Duration> {
         let cut = self.0.get_mut(tuple)?;
+        cut.looked = true;
         cut.quiet = if is_quiet { cut.quiet + 1 } else { 0 };
         if cut.quiet >= QUIET_LOOKS {
             self.0.remove(tuple);

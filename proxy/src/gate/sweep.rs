@@ -69,7 +69,8 @@ impl Sweep {
             }
             self.retry.join(&mut due.touched, Instant::now());
             self.sweep(due.touched);
-            self.cut();
+            let due = self.cuts.take_due(Instant::now());
+            self.cut(due);
         }
     }
 
@@ -128,8 +129,9 @@ impl Sweep {
                 // One that cannot be marked keeps nobody else.
                 all = all.and(self.judge_entry(entry, first, now));
             }
-            // What is to be cut does not wait for the end of a long walk.
-            self.cut();
+            // What is to be cut does not wait for the end of a long walk, nor for second looks at what was.
+            let new = self.cuts.take_new();
+            self.cut(new);
         }
         all
     }
@@ -235,9 +237,9 @@ impl Sweep {
             .remember(tuple, Story::met_now(ruling, Some(live)));
     }
 
-    /// Does what is due of the cuts.
-    fn cut(&mut self) {
-        for tuple in self.cuts.take_due(Instant::now()) {
+    /// Looks at these of the cuts, and ends what is there.
+    fn cut(&mut self, these: Vec<Tuple>) {
+        for tuple in these {
             let Some(ruling) = self.judge(&tuple) else {
                 continue;
             };

@@ -29,6 +29,19 @@ fn p39_a_cut_goes_on_until_two_looks_in_a_row_found_nothing() {
 }
 
 #[test]
+fn p28_who_was_not_looked_at_yet_need_not_wait_for_second_looks() {
+    let (mut cuts, t0) = (Cuts::default(), Instant::now());
+    cuts.add(flow(1), t0);
+    assert_eq!(cuts.take_new(), [flow(1)]);
+    assert_eq!(cuts.report(&flow(1), false, t0), None);
+    cuts.add(flow(2), t0);
+    assert_eq!(cuts.take_new(), [flow(2)]);
+    let mut due = cuts.take_due(t0 + 5 * MS);
+    due.sort_by_key(|tuple| tuple.source.port());
+    assert_eq!(due, [flow(1), flow(2)]);
+}
+
+#[test]
 fn a_cut_is_written_down_once_and_complained_about_once() {
     let (mut cuts, t0) = (Cuts::default(), Instant::now());
     cuts.add(flow(1), t0);
