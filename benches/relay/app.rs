@@ -1,14 +1,14 @@
-//! The application: answers a small request with a small page, streams without end, or holds.
+//! The application: answers a small request with a small page, streams without end, or holds; answers a datagram by one.
 //!
 //! One thread, one processor, inside the pod's network namespace.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use podwall_lab::{LabResult, Pod};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::oneshot;
 
 use super::load;
@@ -44,9 +44,12 @@ impl App {
                 load::pin_thread(cpu);
                 load::runtime().block_on(async {
                     let listener = listen(port);
+                    let datagrams = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).await;
+                    let datagrams = datagrams.expect("the UDP port is free");
                     up.send(()).expect("the bench waits for it");
                     tokio::select! {
                         () = accept(listener) => {}
+                        () = answer(datagrams) => {}
                         _ = stopped => {}
                     }
                 });
@@ -87,6 +90,15 @@ async fn accept(listener: TcpListener) {
     loop {
         if let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(serve(stream));
+        }
+    }
+}
+
+async fn answer(socket: UdpSocket) {
+    let mut question = [0; REQUEST];
+    loop {
+        if let Ok((_, from)) = socket.recv_from(&mut question).await {
+            let _ = socket.send_to(&[b'p'; PAGE], from).await;
         }
     }
 }

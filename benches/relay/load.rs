@@ -1,20 +1,23 @@
 //! The client's side: one figure at a time, for one slice of time.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use podwall_lab::{LabResult, Pod};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
 use super::app::{ASK, PAGE, REQUEST, STREAM};
 
 /// Bound on one whole figure, whatever the other side does.
-const BOUND: Duration = Duration::from_secs(30);
+const BOUND: Duration = Duration::from_secs(60);
+/// New flows of datagrams in one round: less than one source may have at once in mode redirect, so none is evicted.
+const FLOWS: usize = 400;
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +28,8 @@ pub enum Figure {
     KeepAlive(usize),
     /// Bytes over so many streams.
     Bulk(usize),
+    /// Datagrams, one question and one answer at a time: over new flows, and over one that is open.
+    Datagrams,
 }
 
 /// All figures of a round.
@@ -36,6 +41,7 @@ pub const FIGURES: &[Figure] = &[
     Figure::KeepAlive(32),
     Figure::Bulk(1),
     Figure::Bulk(4),
+    Figure::Datagrams,
 ];
 
 /// One measured value.
@@ -70,6 +76,7 @@ pub fn run(
             Figure::Connect(at_a_time) => connect(target, at_a_time, slice).await,
             Figure::KeepAlive(connections) => keep_alive(target, connections, slice).await,
             Figure::Bulk(streams) => bulk(target, streams, slice).await,
+            Figure::Datagrams => datagrams(target, slice).await,
         }
     })
 }
@@ -111,12 +118,16 @@ pub fn hold<T: Send>(
     client.place().enter(|| {
         runtime().block_on(async {
             let mut held = Vec::with_capacity(count);
-            for _ in 0..count {
+            while held.len() < count {
                 let mut stream = TcpStream::connect(target)
                     .await
                     .expect("an allowed connection");
-                ask(&mut stream).await.expect("a page");
-                held.push(stream);
+                match ask(&mut stream).await {
+                    Ok(()) => held.push(stream),
+                    Err(error) => {
+                        eprintln!("{target}: no page for one that is to be held: {error}")
+                    }
+                }
             }
             look()
         })
@@ -139,16 +150,27 @@ async fn connect(target: SocketAddr, at_a_time: usize, slice: Duration) -> Vec<V
     let mut tasks = JoinSet::new();
     for _ in 0..at_a_time {
         tasks.spawn(async move {
-            let mut waits = Vec::new();
+            let (mut waits, mut resets) = (Vec::new(), 0);
             while Instant::now() < until {
                 let asked = Instant::now();
-                page(target).await.expect("an allowed connection");
-                waits.push(asked.elapsed());
+                match page(target).await {
+                    Ok(()) => waits.push(asked.elapsed()),
+                    Err(error) if error.kind() == ErrorKind::ConnectionReset => resets += 1,
+                    Err(error) => panic!("{target} lets its client in, but: {error}"),
+                }
             }
-            waits
+            (waits, resets)
         });
     }
-    let mut waits = tasks.join_all().await.concat();
+    let (waits, resets): (Vec<_>, Vec<usize>) = tasks.join_all().await.into_iter().unzip();
+    let (mut waits, resets) = (waits.concat(), resets.iter().sum::<usize>());
+    if resets > 0 {
+        // Rare, and no reason to lose a run; but nobody was to be reset.
+        eprintln!(
+            "{target}: {resets} connections were reset, beside {} that got their page",
+            waits.len()
+        );
+    }
     let rate = waits.len() as f64 / began.elapsed().as_secs_f64();
     vec![
         value(format!("new connections, {at_a_time} at a time, /s"), rate),
@@ -214,6 +236,46 @@ async fn bulk(target: SocketAddr, streams: usize, slice: Duration) -> Vec<Value>
     let bytes: usize = tasks.join_all().await.into_iter().sum();
     let rate = bytes as f64 / began.elapsed().as_secs_f64() / 1e6;
     vec![value(format!("bulk, {streams} streams, MB/s"), rate)]
+}
+
+async fn datagrams(target: SocketAddr, slice: Duration) -> Vec<Value> {
+    let mut waits = Vec::with_capacity(FLOWS);
+    for _ in 0..FLOWS {
+        let flow = flow(target).await;
+        waits.push(question(&flow).await);
+    }
+    let new = percentile(&mut waits, 50);
+    waits.clear();
+    let (flow, until) = (flow(target).await, Instant::now() + slice);
+    // Its first is of a new flow.
+    question(&flow).await;
+    while Instant::now() < until {
+        waits.push(question(&flow).await);
+    }
+    vec![
+        value("UDP, question to answer p50, a new flow each, us", new),
+        value(
+            "UDP, question to answer p50, one open flow, us",
+            percentile(&mut waits, 50),
+        ),
+    ]
+}
+
+/// A socket of a port of its own.
+async fn flow(target: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await;
+    let socket = socket.expect("a socket");
+    socket.connect(target).await.expect("a way");
+    socket
+}
+
+async fn question(flow: &UdpSocket) -> Duration {
+    let asked = Instant::now();
+    flow.send(&[ASK; REQUEST]).await.expect("a question");
+    let mut page = [0; PAGE];
+    let heard = flow.recv(&mut page).await.expect("an answer");
+    assert_eq!(heard, PAGE);
+    asked.elapsed()
 }
 
 /// Connects, asks, reads the first byte, closes.

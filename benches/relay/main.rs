@@ -1,10 +1,11 @@
 //! What podwall costs in either mode, beside a direct baseline in the same run.
 //!
-//! Four pods serve the same application: one plain, one behind podwall in each mode, and one whose queue is served by a
-//! loop that lets everything in, which is the least that mode `queue` can cost. Another pod asks. Every round goes
-//! through all of them in turn, and every figure is a ratio of the same round. Application and sidecar
+//! Five pods serve the same application: one plain, one behind podwall in each mode, and two whose queue is served by a
+//! bare loop that lets everything in, one behind the barest rules and one behind those of mode `queue`. Another pod asks.
+//! Every round goes through all of them in turn, and every figure is a ratio of the same round. Application and sidecar
 //! share one processor, the client has another. Congestion control is reno: bbr's pacing would hide
-//! everything. No number is asserted. `-- --svg FILE` draws the ratios, `-- --rounds N` (default 5).
+//! everything. No number is asserted. `-- --svg FILE` draws the ratios, `-- --rounds N` (default 5), and for a profile
+//! `-- --only TEXT` takes the figures in whose name it is, such as `Connect(64)`, and `-- --slice SECONDS` (default 1).
 
 // A bench that cannot do its work ends; its table goes to stdout.
 #![allow(clippy::expect_used, clippy::print_stdout)]
@@ -20,7 +21,7 @@ mod bare;
 mod load;
 mod report;
 
-use report::{BARE, DIRECT, QUEUE, REDIRECT, Report};
+use report::{BARE, BARE_RULES, DIRECT, QUEUE, REDIRECT, Report};
 
 /// How long each figure is measured in each round.
 const SLICE: Duration = Duration::from_millis(1000);
@@ -51,7 +52,13 @@ fn main() -> LabResult<()> {
         .and_then(|text| text.parse().ok())
         .unwrap_or(5);
     load::raise_open_files();
-    let report = measure(rounds)?;
+    let slice = after("--slice").and_then(|text| text.parse().ok());
+    let effort = Effort {
+        rounds,
+        slice: slice.map_or(SLICE, Duration::from_secs),
+        only: after("--only").cloned().unwrap_or_default(),
+    };
+    let report = measure(&effort)?;
     println!("{}", report.table());
     if let Some(file) = after("--svg").map(PathBuf::from) {
         std::fs::write(&file, report.svg()).map_err(|source| podwall_lab::LabError::Io {
@@ -62,12 +69,20 @@ fn main() -> LabResult<()> {
     Ok(())
 }
 
+/// How much is measured.
+struct Effort {
+    rounds: usize,
+    slice: Duration,
+    only: String,
+}
+
 /// The pods of the bench.
 struct Bench {
     client: Pod,
     rogue: Pod,
     plain: Pod,
     bare: Pod,
+    bare_rules: Pod,
     redirect: Guarded,
     queue: Guarded,
     lab: Lab,
@@ -101,6 +116,7 @@ fn build() -> LabResult<Bench> {
             pod(lab, "rogue", "rogue")?,
             pod(lab, "plain", "plain")?,
             pod(lab, "bare", "bare")?,
+            pod(lab, "bare-rules", "bare")?,
             pod(lab, "redirect", "server")?,
             pod(lab, "queue", "server")?,
         ];
@@ -113,13 +129,17 @@ fn build() -> LabResult<Bench> {
         pod.place()
             .sysctl("net.ipv4.ip_local_port_range", "2000 65000")?;
     }
-    let [client, rogue, plain, bare, redirect, queue] = pods;
+    let [client, rogue, plain, bare, bare_rules, redirect, queue] = pods;
     let program = PathBuf::from(env!("CARGO_BIN_EXE_podwall"));
+    let udp_port = ["--udp-port", &PORT.to_string()];
     let guard = |mode, pod| {
         let setting = Setting {
             mode,
             source: Source::Manifests,
-            shared: &[],
+            shared: match mode {
+                Mode::Redirect => &udp_port,
+                Mode::Queue => &[],
+            },
             more: &[],
         };
         let sidecar = Sidecar::start_as(&setting, &lab, &pod, &program)?;
@@ -127,24 +147,28 @@ fn build() -> LabResult<Bench> {
         LabResult::Ok(Guarded { pod, sidecar })
     };
     let (redirect, queue) = (guard(Mode::Redirect, redirect)?, guard(Mode::Queue, queue)?);
-    let installed = Sidecar::redirect_as(Mode::Queue, &lab, &bare, &program, &[])?;
+    bare::install(&bare)?;
+    let installed = Sidecar::redirect_as(Mode::Queue, &lab, &bare_rules, &program, &[])?;
     assert!(installed.status.success(), "{}", installed.stderr);
     Ok(Bench {
         client,
         rogue,
         plain,
         bare,
+        bare_rules,
         redirect,
         queue,
         lab,
     })
 }
 
-fn measure(rounds: usize) -> LabResult<Report> {
+fn measure(effort: &Effort) -> LabResult<Report> {
+    let Effort { rounds, slice, .. } = *effort;
     let bench = build()?;
     let mut sides = [
         (DIRECT, &bench.plain),
         (BARE, &bench.bare),
+        (BARE_RULES, &bench.bare_rules),
         (REDIRECT, &bench.redirect.pod),
         (QUEUE, &bench.queue.pod),
     ];
@@ -152,16 +176,21 @@ fn measure(rounds: usize) -> LabResult<Report> {
         .iter()
         .map(|(_, pod)| app::App::start(pod, PORT, SERVER_CPU))
         .collect::<LabResult<_>>()?;
-    let _loop = bare::Bare::start(&bench.bare, SERVER_CPU);
+    let _loops = [&bench.bare, &bench.bare_rules].map(|pod| bare::Bare::start(pod, SERVER_CPU));
     let mut report = Report::default();
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
         // The order changes, so that a drift of the machine falls on all sides.
         sides.rotate_left(1);
-        for figure in load::FIGURES {
+        let wanted = |figure: &&load::Figure| format!("{figure:?}").contains(&effort.only);
+        for figure in load::FIGURES.iter().filter(wanted) {
             for (name, server) in sides {
+                if name == BARE && matches!(figure, load::Figure::Datagrams) {
+                    // Its one rule asks about TCP.
+                    continue;
+                }
                 let target = (server.v4(), PORT).into();
-                let values = load::run(&bench.client, *figure, target, SLICE, CLIENT_CPU)?;
+                let values = load::run(&bench.client, *figure, target, slice, CLIENT_CPU)?;
                 report.add(name, values);
             }
         }

@@ -8,14 +8,15 @@ use comfy_table::presets::ASCII_MARKDOWN;
 
 use super::load::Value;
 
-/// The sides: no podwall, the least that a queue costs, and podwall in either mode.
+/// The sides: no podwall, a bare loop behind the barest rules and behind those of mode queue, and podwall in either mode.
 pub const DIRECT: &str = "direct";
 pub const BARE: &str = "bare queue";
+pub const BARE_RULES: &str = "bare queue, rules of mode queue";
 pub const REDIRECT: &str = "redirect";
 pub const QUEUE: &str = "queue";
 
 /// Those that are compared with the direct one, in the order of the columns.
-const COMPARED: [&str; 3] = [REDIRECT, QUEUE, BARE];
+const COMPARED: [&str; 4] = [REDIRECT, QUEUE, BARE_RULES, BARE];
 
 /// Everything measured.
 #[derive(Default)]

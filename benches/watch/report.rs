@@ -11,14 +11,14 @@ use super::steady::Steady;
 /// Everything measured.
 #[derive(Default)]
 pub struct Report {
-    sizes: Vec<(usize, usize, Samples)>,
+    sizes: Vec<([usize; 3], Samples)>,
     listings: Vec<(usize, Listing)>,
 }
 
 impl Report {
-    /// Adds the writes at `pods` and `policies`, and gives a table of these alone.
-    pub fn rounds(&mut self, pods: usize, policies: usize, samples: Samples) -> String {
-        self.sizes.push((pods, policies, samples));
+    /// Adds the writes at so many pods, policies and open connections, and gives a table of these alone.
+    pub fn rounds(&mut self, size: [usize; 3], samples: Samples) -> String {
+        self.sizes.push((size, samples));
         enforcement(self.sizes.last().into_iter())
     }
 
@@ -72,28 +72,32 @@ impl Report {
     }
 }
 
-fn enforcement<'a>(sizes: impl Iterator<Item = &'a (usize, usize, Samples)>) -> String {
+fn enforcement<'a>(sizes: impl Iterator<Item = &'a ([usize; 3], Samples)>) -> String {
     let mut table = table(&[
         "pods",
         "policies",
+        "open",
         "written",
         "n",
         "enforced",
         "enforced, from the request",
         "event at another watcher",
         "enforced, from that event",
+        "all open ones cut",
     ]);
-    for (pods, policies, samples) in sizes {
+    for ([pods, policies, open], samples) in sizes {
         for series in samples.series() {
             table.add_row([
                 pods.to_string(),
                 policies.to_string(),
+                open.to_string(),
                 written(series.change).to_owned(),
                 series.count.to_string(),
                 series.enforced.to_string(),
                 series.from_request.to_string(),
                 series.event.to_string(),
                 series.own.to_string(),
+                series.cut.to_string(),
             ]);
         }
     }

@@ -22,9 +22,11 @@ pub struct Sample {
     pub answered: Instant,
     /// When a watcher beside podwall had the event: the API server's own part is over.
     pub event: Instant,
-    /// When the first new connection was over that got what the new state says; where that is a reset, and the open
-    /// connection was reset later, then.
+    /// When the first new connection was over that got what the new state says; where that is a denial, and the last
+    /// open connection was reset later, then.
     pub enforced: Instant,
+    /// When the last open connection was reset, where the write shuts the door.
+    pub cut: Option<Instant>,
 }
 
 /// The writes of each kind at one size of the cluster.
@@ -45,6 +47,8 @@ pub struct Series {
     pub event: Distribution,
     /// From that event to enforcement.
     pub own: Distribution,
+    /// From the answer to the reset of the last open connection, of the writes that shut.
+    pub cut: Distribution,
 }
 
 /// A distribution, in milliseconds.
@@ -73,6 +77,10 @@ impl Samples {
                 from_request: spans(|one| milliseconds(one.sent, one.enforced)),
                 event: spans(|one| milliseconds(one.answered, one.event)),
                 own: spans(|one| milliseconds(one.event, one.enforced)),
+                cut: Distribution::of(samples.iter().filter_map(|one| {
+                    let cut = one.cut?;
+                    Some(milliseconds(one.answered, cut))
+                })),
             }
         })
     }

@@ -2,14 +2,16 @@
 //!
 //! One policy, the gate, decides about the client. It is written by `PATCH`, as `kubectl` would.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use podwall_lab::{
-    Account, ApiClient, ControlPlane, Lab, LabError, LabResult, Pod, PodSpec, Request, Sidecar,
-    Source, wait_until,
+    Account, ApiClient, ControlPlane, Lab, LabError, LabResult, Mode, Pod, PodSpec, Request,
+    Setting, Sidecar, Source, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -48,6 +50,7 @@ pub struct Stage {
     pub control: ControlPlane,
     account: Account,
     program: PathBuf,
+    mode: Mode,
     _app: App,
     // Last, so that whatever lives in it ends before.
     lab: Lab,
@@ -58,7 +61,10 @@ impl Stage {
     ///
     /// # Errors
     /// What the lab or the API server refuses.
-    pub fn build() -> LabResult<Self> {
+    ///
+    /// # Panics
+    /// Where the rules cannot be installed.
+    pub fn build(mode: Mode) -> LabResult<Self> {
         let mut lab = Lab::start()?;
         let control = lab.start_control_plane()?;
         let (client, server) = lab.batch(|lab| {
@@ -77,7 +83,8 @@ impl Stage {
         let binding = include_str!("../../deploy/rbac/sidecar-namespace.yaml");
         control.grant(&binding.replace("shop", NAMESPACE))?;
         let program = PathBuf::from(env!("CARGO_BIN_EXE_podwall"));
-        Sidecar::install(&lab, &server, &program, &[])?;
+        let installed = Sidecar::redirect_as(mode, &lab, &server, &program, &[])?;
+        assert!(installed.status.success(), "{}", installed.stderr);
         Ok(Self {
             account: control.account(NAMESPACE, "default")?,
             _app: App::start(&server, PORT)?,
@@ -85,6 +92,7 @@ impl Stage {
             server,
             control,
             program,
+            mode,
             lab,
         })
     }
@@ -102,9 +110,24 @@ impl Stage {
         self.account.renew(Duration::from_secs(3600))?;
         let began = Instant::now();
         let file = self.account.kubeconfig();
+        if self.mode == Mode::Queue {
+            // It runs as the lab's own user there, not as the one whose file this is, and may not override that.
+            let token = file.with_file_name("token");
+            std::fs::set_permissions(&token, Permissions::from_mode(0o644)).map_err(|source| {
+                LabError::Io {
+                    what: format!("open {} to all", token.display()),
+                    source,
+                }
+            })?;
+        }
         // The cluster alone: the lab's manifests on top of it would hide every change.
-        let source = Source::Kubeconfig(&file);
-        let sidecar = Sidecar::launch_from(source, &self.lab, &self.server, &self.program, &[])?;
+        let setting = Setting {
+            mode: self.mode,
+            source: Source::Kubeconfig(&file),
+            shared: &[],
+            more: &[],
+        };
+        let sidecar = Sidecar::launch_as(&setting, &self.lab, &self.server, &self.program)?;
         let answers = || sidecar.get("/readyz").is_ok_and(|(code, _)| code == 200);
         let ready = wait_until(SYNC, || sidecar.process().status().is_some() || answers());
         let took = began.elapsed();
@@ -119,23 +142,25 @@ impl Stage {
     }
 
     /// Shuts the door and opens it again, once by the policy and once by the client's label; adds what was seen.
+    /// Whenever it is shut, so many connections are `open`.
     ///
     /// # Errors
     /// What the API server refuses.
     ///
     /// # Panics
     /// Where a change is not enforced, or something else than it.
-    pub fn round(&self, witness: &Witness, samples: &mut Samples) -> LabResult<()> {
+    pub fn round(&self, open: usize, witness: &Witness, samples: &mut Samples) -> LabResult<()> {
         let gate = self.gate_path();
         let rules = |rules| Request::merge(&gate, json!({ "spec": { "ingress": rules } }));
-        let open = json!([{ "from": [{ "podSelector": { "matchLabels": { "door": "open" } } }] }]);
-        self.shut(rules(json!([])), Change::Policy, witness, samples)?;
-        self.open(rules(open), Change::Policy, witness, samples)?;
+        let friends =
+            json!([{ "from": [{ "podSelector": { "matchLabels": { "door": "open" } } }] }]);
+        self.shut(open, rules(json!([])), Change::Policy, witness, samples)?;
+        self.open(rules(friends), Change::Policy, witness, samples)?;
         let pod = format!("/api/v1/namespaces/{NAMESPACE}/pods/{CLIENT}");
         let door = |word: &str| {
             Request::merge(&pod, json!({ "metadata": { "labels": { "door": word } } }))
         };
-        self.shut(door("ajar"), Change::Labels, witness, samples)?;
+        self.shut(open, door("ajar"), Change::Labels, witness, samples)?;
         self.open(door("open"), Change::Labels, witness, samples)
     }
 
@@ -157,6 +182,7 @@ impl Stage {
 
     fn shut(
         &self,
+        open: usize,
         request: Request,
         change: Change,
         witness: &Witness,
@@ -166,7 +192,7 @@ impl Stage {
         let (ready, at_work) = mpsc::channel();
         let sample = thread::scope(|scope| {
             let held = ready.clone();
-            let cut = scope.spawn(move || hold_until_cut(&self.client, target, held));
+            let cut = scope.spawn(move || hold_until_cut(&self.client, target, open, held));
             let denied =
                 scope.spawn(move || try_until(&self.client, target, Outcome::Denied, ready));
             for _ in 0..2 {
@@ -174,7 +200,8 @@ impl Stage {
             }
             self.write(request, witness, || {
                 let denied = denied.join().expect("new connections are refused");
-                denied.max(cut.join().expect("the open connection is cut"))
+                let cut = cut.join().expect("the open connections are cut");
+                (denied.max(cut), Some(cut))
             })
         })?;
         samples.add(change, sample);
@@ -195,19 +222,20 @@ impl Stage {
                 scope.spawn(move || try_until(&self.client, target, Outcome::Allowed, ready));
             at_work.recv().expect("the client is at work");
             self.write(request, witness, || {
-                allowed.join().expect("new connections are let in")
+                let allowed = allowed.join().expect("new connections are let in");
+                (allowed, None)
             })
         })?;
         samples.add(change, sample);
         Ok(())
     }
 
-    /// Sends a write, waits for its enforcement and gives all its moments.
+    /// Sends a write, waits for its enforcement, and the last cut where it shuts, and gives all its moments.
     fn write(
         &self,
         request: Request,
         witness: &Witness,
-        enforced: impl FnOnce() -> Instant,
+        enforced: impl FnOnce() -> (Instant, Option<Instant>),
     ) -> LabResult<Sample> {
         let sent = Instant::now();
         let object = self.admin().succeed(request)?;
@@ -216,10 +244,12 @@ impl Stage {
             Value::String(version) => version.as_str(),
             other => panic!("an object has a resourceVersion, not {other}"),
         };
+        let (enforced, cut) = enforced();
         Ok(Sample {
             sent,
             answered,
-            enforced: enforced(),
+            enforced,
+            cut,
             event: witness.heard(version),
         })
     }
