@@ -66,9 +66,9 @@ const PLACES: [Place; 3] = [
 /// And what is tracked in a zone is not found when it is to be cut.
 const MARKING: [Place; 6] = [
     ("raw", "PREROUTING", marks::hides),
-    ("raw", "PREROUTING", marks::forges),
-    ("mangle", "PREROUTING", marks::forges),
-    ("nat", "PREROUTING", marks::forges),
+    ("raw", "PREROUTING", marks::admits),
+    ("mangle", "PREROUTING", marks::admits),
+    ("nat", "PREROUTING", marks::admits),
     ("mangle", "INPUT", marks::admits),
     ("filter", "INPUT", marks::admits),
 ];

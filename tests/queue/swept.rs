@@ -8,7 +8,8 @@ use podwall_lab::{Place, Signal, skipped};
 use socket2::{Domain, Socket, Type};
 
 use super::stage::{
-    DATAGRAMS, FRIENDS_ONLY, REFUSED, Stage, are_cut, becomes_ready, clients, entries, launch, line,
+    CUT, DATAGRAMS, FRIENDS_ONLY, REFUSED, Stage, are_cut, becomes_ready, clients, entries, launch,
+    line,
 };
 use crate::datagrams;
 use crate::support::{CART_ONLY, SOON};
@@ -194,7 +195,7 @@ fn p28_a_connection_of_a_multipath_listener_is_cut() {
     for Pair { client, app } in &mut multipath {
         let _lost_or_refused = client.write(b"more");
         friend.iter_mut().for_each(Pair::greet);
-        app.set_nonblocking(true).unwrap();
+        app.set_read_timeout(Some(CUT)).unwrap();
         let heard = app.read(&mut [0; 8]).map_err(|error| error.kind());
         assert!(!matches!(heard, Ok(1..)), "{heard:?}");
     }

@@ -11,13 +11,11 @@ pub(super) fn admits(rule: &Rule) -> bool {
         let (target, mask) = (rule.target(), written(rule, "--nfmask"));
         target == Some("CONNMARK") && rule.has("--restore-mark") && mask & (ADMITTED | OWN) != 0
     };
-    forges(rule) || restores()
-}
-
-/// Whether a rule can set such a bit without taking it from the connection's mark, which is ours.
-pub(super) fn forges(rule: &Rule) -> bool {
-    let set = value_and_mask(rule).0;
-    rule.target() == Some("MARK") && set & (ADMITTED | OWN) != 0
+    let sets = || {
+        let set = value_and_mask(rule).0;
+        rule.target() == Some("MARK") && set & (ADMITTED | OWN) != 0
+    };
+    sets() || restores()
 }
 
 /// Whether a rule puts flows into a zone of connection tracking, where the sidecar does not find them.

@@ -109,6 +109,7 @@ fn p36_p37_marks_of_others_count_in_mode_queue_only() {
                 -A PREROUTING -j MARK --set-xmark 0x1000000/0x1000000\n\
                 -A PREROUTING -j MARK --set-xmark 0x539/0xffffffff\n\
                 -A PREROUTING -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff\n\
+                -A PREROUTING -j CONNMARK --restore-mark --nfmask 0xffff --ctmask 0xffff\n\
                 -A PREROUTING -j CONNMARK --set-xmark 0x1000000/0x1000000\n\
                 -A INPUT -j M\n-A INPUT -j PODWALL_QUEUE\n\
                 -A INPUT -j MARK --set-xmark 0x1000000/0x1000000\n\
@@ -124,6 +125,7 @@ fn p36_p37_marks_of_others_count_in_mode_queue_only() {
         &[
             "raw: -A PREROUTING -p udp -m udp --sport 53 -j CT --zone 1",
             "mangle: -A PREROUTING -j MARK --set-xmark 0x1000000/0x1000000",
+            "mangle: -A PREROUTING -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff",
             "mangle: -A INPUT -j M",
             "mangle: -A M -j MARK --set-xmark 0xf000000/0xf000000",
             "filter: -A INPUT -j MARK --set-xmark 0x1000000/0x1000000",

@@ -98,7 +98,7 @@ impl Rules {
             [] => tracing::info!("the rules are as wanted"),
             faults => faults
                 .iter()
-                .for_each(|fault| tracing::warn!("rules: {fault}")),
+                .for_each(|fault| tracing::warn!("not ready: {fault}")),
         }
         reading
     }

@@ -9,8 +9,12 @@ use crate::answer::leg::{Passed, is_want_of_room};
 use crate::answer::session::SessionId;
 use crate::farewell::End;
 
-/// How many answers of one session, or errors of one listener, are taken before others have their turn.
+/// How many answers of one session are taken before others have their turn.
 const AT_A_TIME: usize = 16;
+
+/// How many errors of one listener are: as many as all sessions can cause in one turn, for those that are left take
+/// room from its datagrams.
+const ERRORS_AT_A_TIME: usize = 1024;
 
 impl Desk {
     /// Counts what answers of a listener met on their way. It ends no session: anybody can say such a thing, and the
@@ -19,7 +23,7 @@ impl Desk {
         let Some(listener) = self.doors.get(door) else {
             return;
         };
-        for _ in 0..AT_A_TIME {
+        for _ in 0..ERRORS_AT_A_TIME {
             let Some(error) = listener.next_error() else {
                 return;
             };

@@ -17,6 +17,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(5);
 /// The longest time between two looks.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
+/// So late a second look no longer waits for first ones.
+const LATE: Duration = Duration::from_millis(200);
+
 /// How many looks in a row must find no socket.
 const QUIET_LOOKS: u8 = 2;
 
@@ -60,9 +63,10 @@ impl Cuts {
         due.map(|(tuple, _)| *tuple).collect()
     }
 
-    /// Those of them that nobody has looked at yet.
-    pub(super) fn take_new(&self) -> Vec<Tuple> {
-        let new = self.0.iter().filter(|(_, cut)| !cut.looked);
+    /// Those that nobody has looked at yet, and those whose next look has been due for long.
+    pub(super) fn take_pressing(&self, now: Instant) -> Vec<Tuple> {
+        let is_pressing = |cut: &Cut| !cut.looked || cut.next + LATE <= now;
+        let new = self.0.iter().filter(|(_, cut)| is_pressing(cut));
         new.map(|(tuple, _)| *tuple).collect()
     }
 
@@ -95,7 +99,7 @@ impl Cuts {
         cut.next = now + cut.wait;
         cut.wait = (cut.wait * 2).min(LONGEST_WAIT);
         let since = now.saturating_duration_since(cut.since);
-        let late = since >= PATIENCE && !cut.complained;
+        let late = !is_quiet && since >= PATIENCE && !cut.complained;
         cut.complained |= late;
         late.then_some(since)
     }

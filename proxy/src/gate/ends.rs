@@ -182,10 +182,11 @@ fn kernel_counts() -> bool {
     setting.map_or(true, |value| value.trim() != "0")
 }
 
-/// How long the kernel keeps the entry of a SYN that nobody answers.
+/// How long, at least, the kernel keeps the entry of a SYN that nobody answers: a little less than its setting, for it
+/// counts from before the packet is read here, in ticks.
 fn syn_time() -> Duration {
     let setting = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_syn_sent";
     let seconds = std::fs::read_to_string(setting).ok();
     let seconds = seconds.and_then(|text| text.trim().parse().ok());
-    seconds.map_or(SYN_TIME, Duration::from_secs)
+    seconds.map_or(SYN_TIME, Duration::from_secs) * 7 / 8
 }

@@ -75,6 +75,11 @@ impl Flows {
         None
     }
 
+    /// Whether the flow is followed.
+    pub(super) fn knows(&self, tuple: &Tuple) -> bool {
+        self.known().contains_key(tuple)
+    }
+
     /// Takes the story of a flow out, if there is one. Whoever gets it writes its line.
     pub(super) fn take(&self, tuple: &Tuple) -> Option<Story> {
         self.take_if(tuple, |_| true)

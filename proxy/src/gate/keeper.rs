@@ -15,6 +15,7 @@ use podwall_policy::verdict::AllowReason;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::flows::Story;
+use super::repeats::Noted;
 use super::{Shared, has_socket, is_own_connection, question};
 use crate::account::{Dropped, Gauged};
 use crate::farewell::End;
@@ -269,21 +270,39 @@ impl Keeper {
     /// Of a flow that was cut, and that the rules refuse whatever is said here: it takes no place among those that wait.
     /// Where its verdict has turned back it is not let in either, before the sweep has marked the flow so.
     fn account_for(&mut self, visit: Visit, ruling: Ruling) {
-        match ruling.decision.is_allow() {
-            true => self.answer(visit.ticket, Answer::Refuse),
-            false => self.deny(visit, ruling, Duration::ZERO),
+        let is_datagram = visit.tuple.protocol != Protocol::Tcp;
+        if ruling.decision.is_allow() {
+            self.answer(visit.ticket, Answer::Refuse);
+        } else if is_datagram && self.noted(&visit) != Noted::First {
+            // Also where it may be the first: its cut was told.
+            self.refuse_one_more(visit.ticket);
+        } else {
+            self.refuse_and_tell(visit, ruling, Duration::ZERO);
         }
     }
 
+    /// A refused TCP client is told so; whoever sends datagrams hears nothing and goes on, and has one line.
     fn deny(&mut self, visit: Visit, ruling: Ruling, held: Duration) {
-        self.answer(visit.ticket, Answer::Refuse);
-        let account = self.shared.clerk.account();
-        // A refused TCP client was told so; whoever sends datagrams hears nothing and goes on.
-        let is_more = || self.shared.repeats.is_repeat(visit.tuple, visit.at);
-        if visit.tuple.protocol != Protocol::Tcp && is_more() {
-            account.datagram_dropped(Dropped::Denied);
-            return;
+        let is_datagram = visit.tuple.protocol != Protocol::Tcp;
+        if is_datagram && self.noted(&visit) == Noted::Again {
+            self.refuse_one_more(visit.ticket);
+        } else {
+            self.refuse_and_tell(visit, ruling, held);
         }
+    }
+
+    fn noted(&self, visit: &Visit) -> Noted {
+        self.shared.repeats.note(visit.tuple, visit.at)
+    }
+
+    fn refuse_one_more(&mut self, ticket: Ticket) {
+        self.answer(ticket, Answer::Refuse);
+        let account = self.shared.clerk.account();
+        account.datagram_dropped(Dropped::Denied);
+    }
+
+    fn refuse_and_tell(&mut self, visit: Visit, ruling: Ruling, held: Duration) {
+        self.answer(visit.ticket, Answer::Refuse);
         let story = Story {
             time: visit.time,
             at: visit.at,

@@ -23,6 +23,18 @@ pub(crate) const MOST: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Repeats(Mutex<Known>);
 
+/// What was known of a refusal.
+#[must_use]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Noted {
+    /// It is the first, or the first after a silence.
+    First,
+    /// One more of the same.
+    Again,
+    /// It may be either: too many are remembered.
+    NoRoom,
+}
+
 #[derive(Debug, Default)]
 struct Known {
     last: HashMap<Tuple, Instant>,
@@ -31,24 +43,20 @@ struct Known {
 
 impl Repeats {
     /// Notes a refusal at `now`, and says whether it is one more of the same.
-    pub(super) fn is_repeat(&self, tuple: Tuple, now: Instant) -> bool {
+    pub(super) fn note(&self, tuple: Tuple, now: Instant) -> Noted {
         let mut known = self.known();
-        let is_recent = |last: Instant| now.saturating_duration_since(last) < QUIET;
         if let Some(last) = known.last.get_mut(&tuple) {
-            let repeat = is_recent(*last);
+            let is_recent = now.saturating_duration_since(*last) < QUIET;
             *last = now;
-            return repeat;
+            return if is_recent {
+                Noted::Again
+            } else {
+                Noted::First
+            };
         }
-        known.insert(tuple, now);
-        false
-    }
-
-    /// The flow was cut at `now`, and that was written down: what it goes on sending is more of the same.
-    pub(super) fn note(&self, tuple: Tuple, now: Instant) {
-        let mut known = self.known();
-        match known.last.get_mut(&tuple) {
-            Some(last) => *last = now,
-            None => known.insert(tuple, now),
+        match known.insert(tuple, now) {
+            true => Noted::First,
+            false => Noted::NoRoom,
         }
     }
 
@@ -63,14 +71,16 @@ impl Repeats {
 }
 
 impl Known {
-    /// Where there is room, if need be after what is silent was forgotten.
-    fn insert(&mut self, tuple: Tuple, now: Instant) {
+    /// Where there is room, if need be after what is silent was forgotten; says whether there was.
+    fn insert(&mut self, tuple: Tuple, now: Instant) -> bool {
         if self.last.len() >= MOST {
             self.clear(now);
         }
-        if self.last.len() < MOST {
+        let has_room = self.last.len() < MOST;
+        if has_room {
             self.last.insert(tuple, now);
         }
+        has_room
     }
 
     /// Forgets what is silent; at most once a second, as it walks them all.

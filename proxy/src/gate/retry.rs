@@ -1,6 +1,6 @@
 //! What could not be judged again, until it was.
 //!
-//! Pure: `now` is the caller's. A failed look is done again soon, then ever later, and what fails twice is one thing to do.
+//! Pure: `now` is the caller's. What failed is done again soon, then ever later, and what fails meanwhile goes along.
 
 use std::time::{Duration, Instant};
 
@@ -17,44 +17,52 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What is to be done again.
 #[derive(Debug, Default)]
-pub(super) struct Retry(Option<Failed>);
-
-#[derive(Debug)]
-struct Failed {
+pub(super) struct Retry {
     touched: Touched,
-    at: Instant,
-    wait: Duration,
+    at: Option<Instant>,
+    /// What the last wait was; of a failure that was not made up for yet.
+    wait: Option<Duration>,
 }
 
 impl Retry {
     /// When to try again.
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        self.0.as_ref().map(|failed| failed.at)
+    pub(super) const fn next_due(&self) -> Option<Instant> {
+        self.at
     }
 
-    /// Adds what failed to what is `due`, where there is something to do now anyhow or its time has come. Until
-    /// [`succeeded`](Self::succeeded) it has failed.
-    pub(super) fn join(&mut self, due: &mut Touched, now: Instant) {
-        if let Some(failed) = &mut self.0
-            && (*due != Touched::Nothing || failed.at <= now)
-        {
-            due.add(&failed.touched.take());
+    /// Takes what failed before, if its time has come.
+    pub(super) fn take_due(&mut self, now: Instant) -> Touched {
+        if self.at.is_some_and(|at| at <= now) {
+            self.at = None;
+            return self.touched.take();
         }
+        Touched::Nothing
     }
 
-    /// What was done went well.
-    pub(super) fn succeeded(&mut self) {
-        self.0 = None;
+    /// What was done went well. Says whether nothing is left that failed before.
+    pub(super) fn succeeded(&mut self) -> bool {
+        let is_all = self.at.is_none();
+        if is_all {
+            self.wait = None;
+        }
+        is_all
     }
 
-    /// What was done failed. Says how long the wait is until it is done again.
-    pub(super) fn failed(&mut self, touched: Touched, now: Instant) -> Duration {
-        let wait = match &self.0 {
-            None => FIRST_WAIT,
-            Some(before) => (before.wait * 2).min(LONGEST_WAIT),
-        };
-        let at = now + wait;
-        self.0 = Some(Failed { touched, at, wait });
-        wait
+    /// Nothing needs to be done again.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// What was done failed. It is done again with what failed before and waits already, or later than last time.
+    pub(super) fn failed(&mut self, touched: &Touched, now: Instant) {
+        self.touched.add(touched);
+        if self.at.is_none() {
+            let wait = match self.wait {
+                None => FIRST_WAIT,
+                Some(before) => (before * 2).min(LONGEST_WAIT),
+            };
+            self.wait = Some(wait);
+            self.at = Some(now + wait);
+        }
     }
 }

@@ -67,7 +67,7 @@ impl Sweep {
             for tuple in due.cuts {
                 self.cuts.add(tuple, Instant::now());
             }
-            self.retry.join(&mut due.touched, Instant::now());
+            due.touched.add(&self.retry.take_due(Instant::now()));
             self.sweep(due.touched);
             let due = self.cuts.take_due(Instant::now());
             self.cut(due);
@@ -83,8 +83,9 @@ impl Sweep {
         let status = self.shared.clerk.world().status();
         self.synced |= status.synced && status.subject == SubjectStatus::Known;
         if !self.synced {
-            // The state that is waited for comes as a change.
-            self.retry.succeeded();
+            // The state that is waited for comes as a change, and is judged by whole.
+            self.retry.forget();
+            *self.shared.trouble() = None;
             return;
         }
         // What a podwall before this one left behind is judged with the first whole state.
@@ -96,16 +97,14 @@ impl Sweep {
         // Also where those cannot be read: what is to be cut of these does not wait for it.
         let sockets = self.sweep_sockets(&touched);
         match flows.and(sockets) {
-            Ok(()) => {
-                self.retry.succeeded();
-                *self.shared.trouble() = None;
-            }
+            Ok(()) if self.retry.succeeded() => *self.shared.trouble() = None,
+            Ok(()) => {}
             Err(error) => {
                 self.synced = !first;
-                let wait = self.retry.failed(touched, Instant::now());
+                self.retry.failed(&touched, Instant::now());
                 let trouble =
                     format!("not all that is open could be judged again after a change: {error}");
-                tracing::warn!("{trouble}; it is tried again in {} ms", wait.as_millis());
+                tracing::warn!("{trouble}; it is tried again");
                 *self.shared.trouble() = Some(trouble);
             }
         }
@@ -127,16 +126,17 @@ impl Sweep {
         for some in entries.chunks(BATCH) {
             for entry in some {
                 // One that cannot be marked keeps nobody else.
-                all = all.and(self.judge_entry(entry, first, now));
+                all = all.and(self.judge_entry(entry, first));
             }
             // What is to be cut does not wait for the end of a long walk, nor for second looks at what was.
-            let new = self.cuts.take_new();
-            self.cut(new);
+            let pressing = self.cuts.take_pressing(Instant::now());
+            self.cut(pressing);
         }
         all
     }
 
-    fn judge_entry(&mut self, entry: &Entry, first: bool, now: Instant) -> std::io::Result<()> {
+    fn judge_entry(&mut self, entry: &Entry, first: bool) -> std::io::Result<()> {
+        let now = Instant::now();
         let refused = entry.mark & REFUSED != 0;
         if self.shared.is_unguarded(&entry.tuple) {
             return match refused {
@@ -232,6 +232,9 @@ impl Sweep {
 
     /// A flow that is let in and that this podwall has not seen begin: its line begins here.
     fn adopt(&self, tuple: Tuple, ruling: Ruling) {
+        if self.shared.flows.knows(&tuple) {
+            return;
+        }
         let live = self.shared.clerk.account().live();
         self.shared
             .remember(tuple, Story::met_now(ruling, Some(live)));
@@ -308,7 +311,8 @@ impl Sweep {
         };
         self.shared.take_leave(tuple, &story, bytes, End::Revoked);
         if tuple.protocol != Protocol::Tcp {
-            self.shared.repeats.note(*tuple, Instant::now());
+            // What it goes on sending is more of the same.
+            let _first = self.shared.repeats.note(*tuple, Instant::now());
         }
     }
 }

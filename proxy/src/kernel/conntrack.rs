@@ -101,6 +101,9 @@ impl Conntrack {
         let Some(entry) = self.get(tuple)? else {
             return Ok(None);
         };
+        if entry.mark & mask == value & mask {
+            return Ok(Some(entry));
+        }
         let mut request = about(NEW, tuple);
         // The kernel clears the mask's bits and then flips those of the value, also outside the mask.
         request.attribute(MARK, &(value & mask).to_be_bytes());

@@ -32,13 +32,20 @@ fn p39_a_cut_goes_on_until_two_looks_in_a_row_found_nothing() {
 fn p28_who_was_not_looked_at_yet_need_not_wait_for_second_looks() {
     let (mut cuts, t0) = (Cuts::default(), Instant::now());
     cuts.add(flow(1), t0);
-    assert_eq!(cuts.take_new(), [flow(1)]);
+    assert_eq!(cuts.take_pressing(t0), [flow(1)]);
     assert_eq!(cuts.report(&flow(1), false, t0), None);
     cuts.add(flow(2), t0);
-    assert_eq!(cuts.take_new(), [flow(2)]);
-    let mut due = cuts.take_due(t0 + 5 * MS);
-    due.sort_by_key(|tuple| tuple.source.port());
-    assert_eq!(due, [flow(1), flow(2)]);
+    assert_eq!(cuts.take_pressing(t0 + 5 * MS), [flow(2)]);
+    let sorted = |mut flows: Vec<Tuple>| {
+        flows.sort_by_key(|tuple| tuple.source.port());
+        flows
+    };
+    assert_eq!(sorted(cuts.take_due(t0 + 5 * MS)), [flow(1), flow(2)]);
+    // But not for ever.
+    assert_eq!(
+        sorted(cuts.take_pressing(t0 + 205 * MS)),
+        [flow(1), flow(2)]
+    );
 }
 
 #[test]
@@ -55,6 +62,10 @@ fn a_cut_is_written_down_once_and_complained_about_once() {
         Some(1000 * MS)
     );
     assert_eq!(cuts.report(&flow(1), false, t0 + 2000 * MS), None);
+    // A late look that finds nothing is no reason to complain.
+    cuts.add(flow(3), t0);
+    assert_eq!(cuts.report(&flow(3), true, t0 + 3000 * MS), None);
+    assert!(!cuts.done(&flow(3)), "it was not written down");
     assert!(cuts.done(&flow(1)));
     assert!(!cuts.done(&flow(1)), "there is none");
     assert_eq!(cuts.next_due(), None);

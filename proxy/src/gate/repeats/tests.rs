@@ -14,32 +14,27 @@ fn flow(number: usize) -> Tuple {
 #[test]
 fn a_refused_flow_gets_one_line_until_it_has_been_silent() {
     let (repeats, t0) = (Repeats::default(), Instant::now());
-    assert!(!repeats.is_repeat(flow(1), t0));
-    assert!(repeats.is_repeat(flow(1), t0 + QUIET / 2));
-    assert!(repeats.is_repeat(flow(1), t0 + QUIET), "it was not silent");
-    assert!(!repeats.is_repeat(flow(1), t0 + QUIET * 2));
+    assert_eq!(repeats.note(flow(1), t0), Noted::First);
+    assert_eq!(repeats.note(flow(1), t0 + QUIET / 2), Noted::Again);
+    let again = repeats.note(flow(1), t0 + QUIET);
+    assert_eq!(again, Noted::Again, "it was not silent");
+    assert_eq!(repeats.note(flow(1), t0 + QUIET * 2), Noted::First);
     repeats.forget(&flow(1));
-    assert!(!repeats.is_repeat(flow(1), t0 + QUIET * 2));
-}
-
-#[test]
-fn what_a_flow_that_was_cut_goes_on_sending_gets_no_line() {
-    let (repeats, t0) = (Repeats::default(), Instant::now());
-    repeats.note(flow(1), t0);
-    assert!(repeats.is_repeat(flow(1), t0 + QUIET / 2));
-    repeats.note(flow(1), t0 + QUIET);
-    assert!(repeats.is_repeat(flow(1), t0 + QUIET * 3 / 2), "noted anew");
-    assert!(!repeats.is_repeat(flow(2), t0));
+    assert_eq!(repeats.note(flow(1), t0 + QUIET * 2), Noted::First);
 }
 
 #[test]
 fn a_flood_of_refused_flows_grows_nothing() {
     let (repeats, t0) = (Repeats::default(), Instant::now());
     for number in 0..100_000 {
-        assert!(!repeats.is_repeat(flow(number), t0));
+        let wanted = match number < MOST {
+            true => Noted::First,
+            false => Noted::NoRoom,
+        };
+        assert_eq!(repeats.note(flow(number), t0), wanted);
     }
     assert_eq!(repeats.known().last.len(), MOST);
     // When they have been silent there is room again.
-    assert!(!repeats.is_repeat(flow(100_000), t0 + QUIET));
+    assert_eq!(repeats.note(flow(100_000), t0 + QUIET), Noted::First);
     assert_eq!(repeats.known().last.len(), 1);
 }

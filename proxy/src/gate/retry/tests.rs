@@ -16,33 +16,36 @@ fn what_failed_is_done_again_ever_later_until_it_goes_well() {
     assert_eq!(retry.next_due(), None);
     let mut touched = from(1);
     for wait in [100, 200, 400, 800, 1600, 3200, 5000, 5000] {
-        assert_eq!(retry.failed(touched, now), wait * MS);
+        retry.failed(&touched, now);
         assert_eq!(retry.next_due(), Some(now + wait * MS));
-        let mut due = Touched::Nothing;
-        retry.join(&mut due, now + (wait - 1) * MS);
-        assert_eq!(due, Touched::Nothing, "too early");
+        assert_eq!(
+            retry.take_due(now + (wait - 1) * MS),
+            Touched::Nothing,
+            "too early"
+        );
         now += wait * MS;
-        retry.join(&mut due, now);
-        assert_eq!(due, from(1));
-        touched = due;
+        touched = retry.take_due(now);
+        assert_eq!(touched, from(1));
+        assert_eq!(retry.next_due(), None);
     }
-    retry.succeeded();
-    assert_eq!(retry.next_due(), None);
-    assert_eq!(retry.failed(from(2), now), 100 * MS);
+    assert!(retry.succeeded());
+    retry.failed(&from(2), now);
+    assert_eq!(retry.next_due(), Some(now + 100 * MS));
 }
 
 #[test]
-fn what_failed_goes_along_with_what_comes_next() {
+fn what_fails_meanwhile_goes_along_and_what_goes_well_ends_no_wait() {
     let (mut retry, now) = (Retry::default(), Instant::now());
-    retry.failed(from(1), now);
-    let mut due = from(2);
-    retry.join(&mut due, now);
+    retry.failed(&from(1), now);
+    retry.failed(&from(2), now + 50 * MS);
+    assert_eq!(retry.next_due(), Some(now + 100 * MS), "as before");
+    assert!(!retry.succeeded(), "that was something else");
     let mut both = from(1);
     both.add(&from(2));
-    assert_eq!(due, both);
-    // That failed too.
-    assert_eq!(retry.failed(due, now), 200 * MS);
-    let mut due = Touched::Nothing;
-    retry.join(&mut due, now + 200 * MS);
-    assert_eq!(due, both);
+    assert_eq!(retry.take_due(now + 100 * MS), both);
+    retry.failed(&both, now + 100 * MS);
+    assert_eq!(retry.next_due(), Some(now + 300 * MS));
+    retry.forget();
+    assert_eq!(retry.next_due(), None);
+    assert_eq!(retry.take_due(now + 300 * MS), Touched::Nothing);
 }
