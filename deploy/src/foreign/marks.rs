@@ -7,9 +7,10 @@ use crate::mode::{ADMITTED, OWN, REFUSED};
 
 /// Whether a rule can set a bit of a packet's mark that lets it in.
 pub(super) fn admits(rule: &Rule) -> bool {
+    // The mask of the packet says what is cleared, that of the connection what comes over.
     let restores = || {
-        let (target, mask) = (rule.target(), written(rule, "--nfmask"));
-        target == Some("CONNMARK") && rule.has("--restore-mark") && mask & (ADMITTED | OWN) != 0
+        let comes = written(rule, "--ctmask") & (ADMITTED | OWN) != 0 || shifts(rule);
+        rule.target() == Some("CONNMARK") && rule.has("--restore-mark") && comes
     };
     let sets = || {
         let set = value_and_mask(rule).0;
@@ -33,7 +34,13 @@ pub(super) fn remembers(rule: &Rule) -> bool {
         true => (written(rule, "--nfmask"), written(rule, "--ctmask")),
         false => value_and_mask(rule),
     };
-    set & (ADMITTED | REFUSED) != 0 || cleared & REFUSED != 0
+    set & (ADMITTED | REFUSED) != 0 || cleared & REFUSED != 0 || shifts(rule)
+}
+
+/// Whether other bits may come to stand where ours are.
+fn shifts(rule: &Rule) -> bool {
+    let shifts = ["--left-shift-mark", "--right-shift-mark"];
+    shifts.iter().any(|option| rule.has(option))
 }
 
 /// What `--set-xmark` flips, and what it clears before. An option that cannot be read could be anything.

@@ -18,7 +18,10 @@ const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// So late a second look no longer waits for first ones.
-const LATE: Duration = Duration::from_millis(200);
+const LATE: Duration = Duration::from_millis(500);
+
+/// How many of those have their turn among one batch of first ones.
+const FEW: usize = 64;
 
 /// How many looks in a row must find no socket.
 const QUIET_LOOKS: u8 = 2;
@@ -63,11 +66,13 @@ impl Cuts {
         due.map(|(tuple, _)| *tuple).collect()
     }
 
-    /// Those that nobody has looked at yet, and those whose next look has been due for long.
+    /// Those that nobody has looked at yet, and a few of those whose next look has been due for long.
     pub(super) fn take_pressing(&self, now: Instant) -> Vec<Tuple> {
-        let is_pressing = |cut: &Cut| !cut.looked || cut.next + LATE <= now;
-        let new = self.0.iter().filter(|(_, cut)| is_pressing(cut));
-        new.map(|(tuple, _)| *tuple).collect()
+        let new = self.0.iter().filter(|(_, cut)| !cut.looked);
+        let is_late = |cut: &Cut| cut.looked && cut.next + LATE <= now;
+        let late = self.0.iter().filter(|(_, cut)| is_late(cut));
+        let pressing = new.chain(late.take(FEW));
+        pressing.map(|(tuple, _)| *tuple).collect()
     }
 
     /// When to look again.
@@ -90,7 +95,7 @@ impl Cuts {
         now: Instant,
     ) -> Option<Duration> {
         let cut = self.0.get_mut(tuple)?;
-        cut.looked = true;
+        let is_first = !std::mem::replace(&mut cut.looked, true);
         cut.quiet = if is_quiet { cut.quiet + 1 } else { 0 };
         if cut.quiet >= QUIET_LOOKS {
             self.0.remove(tuple);
@@ -99,7 +104,7 @@ impl Cuts {
         cut.next = now + cut.wait;
         cut.wait = (cut.wait * 2).min(LONGEST_WAIT);
         let since = now.saturating_duration_since(cut.since);
-        let late = !is_quiet && since >= PATIENCE && !cut.complained;
+        let late = !is_first && !is_quiet && since >= PATIENCE && !cut.complained;
         cut.complained |= late;
         late.then_some(since)
     }

@@ -1,7 +1,7 @@
 //! Which refusals were written down already, so that a source that goes on sending datagrams gets one line and not
 //! one per datagram.
 //!
-//! `now` is the caller's. Bounded: with too many refused flows at a time further ones get a line each.
+//! `now` is the caller's. Bounded: with too many refused flows at a time it is said of further ones that it is not known.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,7 +42,7 @@ struct Known {
 }
 
 impl Repeats {
-    /// Notes a refusal at `now`, and says whether it is one more of the same.
+    /// Notes a refusal at `now`, and says what was known of it.
     pub(super) fn note(&self, tuple: Tuple, now: Instant) -> Noted {
         let mut known = self.known();
         if let Some(last) = known.last.get_mut(&tuple) {

@@ -97,8 +97,14 @@ impl Sweep {
         // Also where those cannot be read: what is to be cut of these does not wait for it.
         let sockets = self.sweep_sockets(&touched);
         match flows.and(sockets) {
-            Ok(()) if self.retry.succeeded() => *self.shared.trouble() = None,
-            Ok(()) => {}
+            Ok(()) => {
+                if touched == Touched::Everything {
+                    self.retry.forget();
+                }
+                if self.retry.succeeded() {
+                    *self.shared.trouble() = None;
+                }
+            }
             Err(error) => {
                 self.synced = !first;
                 self.retry.failed(&touched, Instant::now());
@@ -290,7 +296,8 @@ impl Sweep {
         }
         let entry = marked?;
         Ok(Pass {
-            entry: entry.is_some(),
+            // One that was refused already was told by whoever refused it.
+            entry: entry.is_some_and(|entry| entry.mark & REFUSED == 0),
             bytes: entry.and_then(|entry| bytes(&entry)),
             socket: socket.is_some() && self.can_destroy,
         })
@@ -319,6 +326,7 @@ impl Sweep {
 
 /// What one pass of a cut met.
 struct Pass {
+    /// An entry that was not refused before.
     entry: bool,
     bytes: Option<(u64, u64)>,
     /// A socket that was there, and that is being destroyed.

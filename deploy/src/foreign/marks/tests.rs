@@ -22,6 +22,18 @@ fn p36_what_can_set_the_admitted_bit_of_a_packet_counts() {
             "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff",
             false,
         ),
+        (
+            "-j CONNMARK --restore-mark --nfmask 0x0 --ctmask 0xffffffff",
+            true,
+        ),
+        (
+            "-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffff",
+            false,
+        ),
+        (
+            "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff --left-shift-mark 24",
+            true,
+        ),
         ("-j MARK --set-xmark 0x5/0xffffffff", false),
         ("-j MARK --set-xmark 0x0/0x1000000", false),
         ("-j CONNMARK --set-xmark 0x1000000/0x1000000", false),
@@ -43,6 +55,10 @@ fn p37_what_can_admit_or_pardon_a_connection_counts() {
             true,
         ),
         ("-j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff", false),
+        (
+            "-j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff --right-shift-mark 1",
+            true,
+        ),
         (
             "-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff",
             false,
