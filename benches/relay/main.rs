@@ -51,7 +51,8 @@ fn main() -> LabResult<()> {
     let rounds = after("--rounds")
         .and_then(|text| text.parse().ok())
         .unwrap_or(5);
-    load::raise_open_files();
+    // Client and application hold thousands of sockets in this one process.
+    podwall_proxy::sys::raise_descriptor_limit();
     let slice = after("--slice").and_then(|text| text.parse().ok());
     let effort = Effort {
         rounds,

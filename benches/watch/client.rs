@@ -11,7 +11,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use podwall_lab::Pod;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
@@ -145,16 +144,6 @@ pub fn attempt(target: SocketAddr) -> Outcome {
         }
         other => panic!("a new connection is greeted, reset or refused, but: {other:?}"),
     }
-}
-
-/// Client and application hold thousands of sockets in this one process.
-pub fn raise_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let _ = setrlimit(Resource::Nofile, wanted);
 }
 
 fn connect(target: SocketAddr) -> io::Result<TcpStream> {
