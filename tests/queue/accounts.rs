@@ -2,15 +2,15 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv6Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use podwall_lab::{Signal, wait_until};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 use super::stage::{
-    DATAGRAMS, FRIENDS_ONLY, REFUSED, Stage, are_cut, clients, connect_by, entries, guard, inside,
-    is_from, line,
+    DATAGRAMS, FRIENDS_ONLY, REFUSED, Stage, clients, connect_by, entries, guard, inside, is_from,
+    line,
 };
 use crate::datagrams::{self, Client};
 use crate::support::{CART_ONLY, SOON};
@@ -146,13 +146,7 @@ fn p37_what_meets_a_cut_flow_is_accounted_for() {
         .into_iter()
         .chain(streams.iter().map(Client::address))
         .collect();
-    let began = Instant::now();
-    stage
-        .scene
-        .lab
-        .policy("shop", "cart-only", FRIENDS_ONLY)
-        .unwrap();
-    are_cut(&stage.scene, pairs, began);
+    stage.cuts_all_but_friends(pairs);
     for source in &sources {
         let end = line(&stage.scene, "connection", *source);
         assert_eq!(end["end"], "revoked", "{end}");

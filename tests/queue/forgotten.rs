@@ -83,18 +83,24 @@ fn p38_a_connection_without_an_entry_is_judged_by_the_podwall_that_comes() {
     friends.iter_mut().for_each(Pair::greet);
 }
 
-/// A connection of the pod's own, to a peer that may not enter; the peer speaks first after the entry is gone.
-#[test]
-fn s06_p38_the_pods_own_connection_goes_on_without_an_entry() {
-    let mut stage = Stage::set(CART_ONLY);
+/// Connections of the pod's own to `shop/rogue`, whose peer speaks first after their entries are gone.
+fn own_without_entries(stage: &Stage) -> [Pair; 2] {
     let app = App::listen(&stage.scene.rogue, APP);
     let to = both(&stage.scene.rogue, APP);
     let mut pairs = to.map(|to| Pair::open(&stage.scene.web, to, &app));
     forget(&stage.scene.web, &mut pairs);
     for pair in &mut pairs {
         say(&mut pair.app, &mut pair.client, b"an answer");
-        pair.greet();
     }
+    pairs
+}
+
+/// A connection of the pod's own, to a peer that may not enter; the peer speaks first after the entry is gone.
+#[test]
+fn s06_p38_the_pods_own_connection_goes_on_without_an_entry() {
+    let mut stage = Stage::set(CART_ONLY);
+    let mut pairs = own_without_entries(&stage);
+    pairs.iter_mut().for_each(Pair::greet);
     // Nor does a change cut what looks inbound now.
     let inbound =
         |port| move |entry: &podwall_proxy::kernel::Entry| entry.tuple.source.port() == port;
@@ -113,13 +119,7 @@ fn s06_p38_the_pods_own_connection_is_no_arrival_to_an_open_pod() {
     let nobody = CART_ONLY.replace("app: web", "app: nothing-is");
     assert_ne!(nobody, CART_ONLY);
     let mut stage = Stage::set(&nobody);
-    let app = App::listen(&stage.scene.rogue, APP);
-    let to = both(&stage.scene.rogue, APP);
-    let mut pairs = to.map(|to| Pair::open(&stage.scene.web, to, &app));
-    forget(&stage.scene.web, &mut pairs);
-    for pair in &mut pairs {
-        say(&mut pair.app, &mut pair.client, b"an answer");
-    }
+    let mut pairs = own_without_entries(&stage);
     let mut inbound = stage.open(&stage.scene.cart);
     stage
         .scene

@@ -160,6 +160,13 @@ impl Stage {
         .into()
     }
 
+    /// From now on friends alone may enter, and these connections are cut.
+    pub fn cuts_all_but_friends(&mut self, pairs: Vec<Pair>) {
+        let (began, lab) = (Instant::now(), &mut self.scene.lab);
+        lab.policy("shop", "cart-only", FRIENDS_ONLY).unwrap();
+        are_cut(&self.scene, pairs, began);
+    }
+
     /// A datagram comes in, and nothing before it.
     pub fn comes_in(&self, stream: &datagrams::Client) {
         stream.say(b"in");

@@ -2,14 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::time::Instant;
 
 use podwall_lab::{Place, Signal, skipped};
 use socket2::{Domain, Socket, Type};
 
 use super::stage::{
-    CUT, DATAGRAMS, FRIENDS_ONLY, REFUSED, Stage, are_cut, becomes_ready, clients, entries, launch,
-    line,
+    CUT, DATAGRAMS, FRIENDS_ONLY, REFUSED, Stage, becomes_ready, clients, entries, launch, line,
 };
 use crate::datagrams;
 use crate::support::{CART_ONLY, SOON};
@@ -22,13 +20,7 @@ fn p28_a_connection_is_cut_though_its_listener_is_gone() {
     let to = both(&stage.scene.web, ONCE);
     let pairs: Vec<Pair> = to.map(|to| Pair::open(&stage.scene.cart, to, &once)).into();
     drop(once);
-    let began = Instant::now();
-    stage
-        .scene
-        .lab
-        .policy("shop", "cart-only", FRIENDS_ONLY)
-        .unwrap();
-    are_cut(&stage.scene, pairs, began);
+    stage.cuts_all_but_friends(pairs);
 }
 
 /// The port of an application that listens for one client.
@@ -47,13 +39,7 @@ fn s06_the_pods_own_connection_goes_on_though_loopback_listens_on_its_port() {
         pairs.push(Pair { client, app: peer });
     }
     let cut = stage.open(&stage.scene.cart);
-    let began = Instant::now();
-    stage
-        .scene
-        .lab
-        .policy("shop", "cart-only", FRIENDS_ONLY)
-        .unwrap();
-    are_cut(&stage.scene, cut, began);
+    stage.cuts_all_but_friends(cut);
     pairs.iter_mut().for_each(Pair::greet);
 }
 
@@ -181,13 +167,7 @@ fn p28_a_connection_of_a_multipath_listener_is_cut() {
     let plain = to_multipath(&stage, ONCE, false);
     let mut multipath = to_multipath(&stage, ONCE + 1, true);
     let mut friend = stage.open(&stage.friend);
-    let began = Instant::now();
-    stage
-        .scene
-        .lab
-        .policy("shop", "cart-only", FRIENDS_ONLY)
-        .unwrap();
-    are_cut(&stage.scene, plain, began);
+    stage.cuts_all_but_friends(plain);
     for source in clients(&multipath) {
         let end = line(&stage.scene, "connection", source);
         assert_eq!(end["end"], "revoked", "{end}");
