@@ -1,3 +1,5 @@
+//! What a save program prints, and what is read of it.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;

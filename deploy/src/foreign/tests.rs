@@ -1,3 +1,5 @@
+//! Whole dumps, and which of their rules are named in which mode.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What `nft` lists, and which of it is named.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use expect_test::expect;

@@ -1,3 +1,5 @@
+//! The rules of both modes, word for word, and what must be true of them.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::IpAddr;

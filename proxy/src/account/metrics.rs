@@ -307,12 +307,11 @@ impl Metrics {
     }
 
     pub(super) fn queue_dropped(&self, packets: u64) {
-        let packets = i64::try_from(packets).unwrap_or(i64::MAX);
-        self.queue_dropped.set(packets);
+        set(&self.queue_dropped, packets);
     }
 
     pub(super) fn spoofed(&self, packets: u64) {
-        self.spoofed.set(i64::try_from(packets).unwrap_or(i64::MAX));
+        set(&self.spoofed, packets);
     }
 
     pub(super) fn unreadable(&self, why: &'static str) {
@@ -342,10 +341,9 @@ impl Metrics {
             (&self.findings, source.findings),
         ];
         for (gauge, count) in counts {
-            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+            set(gauge, count);
         }
-        self.generation
-            .set(i64::try_from(source.generation).unwrap_or(i64::MAX));
+        set(&self.generation, source.generation);
         let mut text = String::new();
         // Writing into a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -385,4 +383,9 @@ impl Udp {
             self.evicted.clone(),
         );
     }
+}
+
+/// A count as a gauge, which is signed.
+fn set(gauge: &Gauge, count: impl TryInto<i64>) {
+    gauge.set(count.try_into().unwrap_or(i64::MAX));
 }

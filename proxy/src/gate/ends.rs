@@ -178,15 +178,18 @@ fn end(shared: &Shared, conntrack: &mut Conntrack, counts: bool, entry: &Entry) 
 
 /// Whether new entries count their bytes; where that cannot be read, they may.
 fn kernel_counts() -> bool {
-    let setting = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_acct");
-    setting.map_or(true, |value| value.trim() != "0")
+    setting("nf_conntrack_acct") != Some(0)
 }
 
 /// How long, at least, the kernel keeps the entry of a SYN that nobody answers: a little less than its setting, for it
 /// counts from before the packet is read here, in ticks.
 fn syn_time() -> Duration {
-    let setting = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_syn_sent";
-    let seconds = std::fs::read_to_string(setting).ok();
-    let seconds = seconds.and_then(|text| text.trim().parse().ok());
+    let seconds = setting("nf_conntrack_tcp_timeout_syn_sent");
     seconds.map_or(SYN_TIME, Duration::from_secs) * 7 / 8
+}
+
+/// A setting of this network namespace's connection tracking, if it can be read.
+fn setting(name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/sys/net/netfilter/{name}"));
+    text.ok()?.trim().parse().ok()
 }

@@ -1,3 +1,5 @@
+//! Single rules, and which of them can write our bits.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Looks at a made-up time: when each is due, and what is told of it.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use podwall_policy::flow::Protocol;

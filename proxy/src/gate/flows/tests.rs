@@ -1,3 +1,5 @@
+//! Whose story is kept, and whose is taken.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use podwall_policy::flow::Protocol;

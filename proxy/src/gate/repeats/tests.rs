@@ -1,3 +1,5 @@
+//! Refusals at a made-up time, one flow's and a flood's.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use podwall_policy::flow::Protocol;

@@ -1,3 +1,5 @@
+//! Failures at a made-up time, and when each is due again.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::IpAddr;

@@ -1,3 +1,5 @@
+//! What is said at start.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;

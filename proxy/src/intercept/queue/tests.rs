@@ -1,3 +1,5 @@
+//! The kernel's list of queues, and the bounds.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::holder::{Held, dropped_of, named};
